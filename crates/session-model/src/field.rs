@@ -31,6 +31,12 @@ pub trait Field: Sized {
     }
 }
 
+/// A model with a fixed set of keys.
+pub trait Keyed {
+    /// The keys, in the order in which they are declared.
+    const KEYS: &'static [&'static str];
+}
+
 impl<T: Field> Field for Option<T> {
     fn absent() -> Option<Self> {
         Some(None)
@@ -225,6 +231,10 @@ macro_rules! model {
     (@build [$($meta:tt)*] $name:ident {$($built:tt)*} [$($key:ident)*]) => {
         #[derive(Clone, Debug, PartialEq, serde::Serialize, schemars::JsonSchema)]
         $($meta)* struct $name { $($built)* }
+
+        impl $crate::field::Keyed for $name {
+            const KEYS: &'static [&'static str] = &[$(stringify!($key)),*];
+        }
 
         impl $crate::field::Field for $name {
             fn read(

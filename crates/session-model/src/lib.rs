@@ -6,6 +6,7 @@
 //! - [`result`]: what it is answered.
 //! - [`fold`]: what a session *is*: the fold of its accepted [`Fact`]s into a [`Session`].
 //! - [`record`]: how a session is shown: [`SessionRecord`].
+//! - [`filter`]: which sessions are meant: [`SessionFilter`].
 //! - [`report`]: how many sessions are shown: [`AnalyticsReport`].
 //! - [`schema`]: the JSON Schemas of the eleven public models, and validation by name.
 //! - [`field`], [`words`], [`text`], [`id`], [`timestamp`]: the values these are made of. Each is read from
@@ -27,6 +28,7 @@
 pub mod escape;
 pub mod event;
 pub mod field;
+pub mod filter;
 pub mod fold;
 pub mod id;
 pub mod record;
@@ -41,7 +43,8 @@ pub use event::{
     Actor, EnvironmentInfo, ProcessIdentity, SessionEndEvent, SessionHeartbeatEvent,
     SessionStartEvent, UserInfo,
 };
-pub use field::{Field, FieldError, FieldErrors};
+pub use field::{Field, FieldError, FieldErrors, Keyed};
+pub use filter::SessionFilter;
 pub use fold::{
     ByHand, Counters, Fact, Loss, Origin, Report, Revival, Session, SessionState, Started,
 };

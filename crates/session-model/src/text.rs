@@ -479,6 +479,13 @@ impl Field for Metadata {
     }
 }
 
+impl<'de> serde::Deserialize<'de> for Metadata {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let value = Value::deserialize(deserializer)?;
+        Self::from_json(&value).map_err(serde::de::Error::custom)
+    }
+}
+
 impl JsonSchema for Metadata {
     fn schema_name() -> Cow<'static, str> {
         "Metadata".into()

@@ -1,0 +1,12 @@
+//! Talking to a Session-Buddy server.
+//!
+//! - [`Reader`] lists, shows and closes sessions over the server's Unix socket or over HTTP.
+//! - [`state_folder`] is where server and client of one user meet.
+//! - [`Problem`] is how a server says that it did not.
+
+mod problem;
+mod reader;
+pub mod state_folder;
+
+pub use problem::Problem;
+pub use reader::{Destination, PAGE_MAX, Page, Reader, ReaderError};
