@@ -1,0 +1,132 @@
+//! The command line.
+
+mod dates;
+mod end;
+mod failure;
+mod list;
+mod output;
+mod panel;
+mod selection;
+mod serve;
+mod show;
+mod source;
+mod table;
+mod verify;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+pub use failure::{ExitStatus, Failure};
+
+use crate::lifecycle::{Flags, Settings};
+
+/// Who is in which admin shell, since when, from where, what failed there, and whether it still lives
+#[derive(Debug, Parser)]
+#[command(name = "session-buddy", version, propagate_version = true, after_help = AFTER_HELP)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+const AFTER_HELP: &str = "\
+Examples:
+  session-buddy mcp start --foreground
+  session-buddy list-sessions --type admin_shell --incomplete
+  session-buddy show-session z3ucgb7g --format json
+
+Exit codes: 0 done, 1 failed, 2 wrong usage, 3 no server and no database.
+`mcp`: 1 failed or wrong usage, 3 already running, 5 configuration, 6 permission.";
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the server
+    Mcp {
+        #[command(subcommand)]
+        command: Mcp,
+    },
+    /// List sessions, newest first
+    ListSessions(list::Args),
+    /// Show one session
+    ShowSession(show::Args),
+    /// Close sessions by hand; their shells go on
+    EndSession(end::Args),
+    /// Check that the record says what was recorded
+    Verify(verify::Args),
+}
+
+#[derive(Debug, Subcommand)]
+enum Mcp {
+    /// Start the server
+    Start(serve::Args),
+}
+
+/// Where the database is, for commands that may have to open it.
+#[derive(Clone, Debug, Default, clap::Args)]
+struct DatabaseArgs {
+    /// Database file [default: sessions.db in the state folder]
+    #[arg(long, value_name = "FILE", help_heading = "Where")]
+    db_path: Option<String>,
+}
+
+impl DatabaseArgs {
+    fn settings(&self) -> Result<Settings, Failure> {
+        settings(Flags {
+            db_path: self.db_path.clone(),
+            ..Flags::default()
+        })
+    }
+}
+
+fn settings(flags: Flags) -> Result<Settings, Failure> {
+    Settings::load(flags, |name| std::env::var_os(name))
+        .map_err(|error| Failure::of(ExitStatus::Failed, &error))
+}
+
+/// Parses the arguments, does what they say, and tells how it went.
+pub fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return usage(&error),
+    };
+    match run(cli.command) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => failure.report(),
+    }
+}
+
+/// Prints help, a version or a usage error. `mcp` keeps 2 for "not running", so its usage errors are 1.
+fn usage(error: &clap::Error) -> ExitCode {
+    // Nobody is left to tell when the terminal is gone.
+    let _ = error.print();
+    let of_mcp = std::env::args_os()
+        .nth(1)
+        .is_some_and(|command| command == "mcp");
+    match error.exit_code() {
+        0 => ExitCode::SUCCESS,
+        _ if of_mcp => ExitStatus::Failed.into(),
+        _ => ExitStatus::Usage.into(),
+    }
+}
+
+fn run(command: Command) -> Result<(), Failure> {
+    match command {
+        Command::Mcp {
+            command: Mcp::Start(args),
+        } => serve::run(args),
+        Command::ListSessions(args) => on_runtime(list::run(args)),
+        Command::ShowSession(args) => on_runtime(show::run(args)),
+        Command::EndSession(args) => on_runtime(end::run(args)),
+        Command::Verify(args) => verify::run(&args),
+    }
+}
+
+/// Runs a command on this thread.
+fn on_runtime(command: impl Future<Output = Result<(), Failure>>) -> Result<(), Failure> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build();
+    runtime
+        .map_err(|error| Failure::of(ExitStatus::Failed, &error))?
+        .block_on(command)
+}

@@ -1,0 +1,163 @@
+//! Times as people type them.
+
+use jiff::{Span, Zoned, civil, tz::TimeZone};
+use session_model::Timestamp;
+
+/// Finds the zone that a flag names; the machine's own without one.
+pub(super) fn zone(name: Option<&str>) -> Result<TimeZone, String> {
+    match name {
+        None | Some("local") => Ok(TimeZone::system()),
+        Some(name) => TimeZone::get(name).map_err(|_| {
+            format!("--tz: expected a zone such as UTC or Europe/Berlin, found {name:?}")
+        }),
+    }
+}
+
+/// Reads a date (its first instant in `zone`), an RFC 3339 time, or an age such as `7d`, counted back from `now`.
+pub(super) fn instant(text: &str, now: Timestamp, zone: &TimeZone) -> Result<Timestamp, String> {
+    let expected = || {
+        format!(
+            "expected a date (2026-02-06), an RFC 3339 time or an age (90m, 12h, 7d, 2w), found {text:?}"
+        )
+    };
+    if text.len() == 10 {
+        let date: civil::Date = text.parse().map_err(|_| expected())?;
+        let first = date.to_zoned(zone.clone()).map_err(|_| expected())?;
+        return Ok(Timestamp::saturating_from(first.timestamp()));
+    }
+    match age(text) {
+        Some(age) => {
+            let now = Zoned::new(now.as_jiff(), zone.clone());
+            // A day back is the same time of that day, also where the clocks were changed in between.
+            let then = now
+                .checked_sub(age)
+                .map_err(|_| format!("{text:?} lies before all time"))?;
+            Ok(Timestamp::saturating_from(then.timestamp()))
+        }
+        None => text.parse().map_err(|_| expected()),
+    }
+}
+
+fn age(text: &str) -> Option<Span> {
+    let (number, unit) = text.split_at_checked(text.len().checked_sub(1)?)?;
+    let number: i64 = number
+        .bytes()
+        .all(|byte| byte.is_ascii_digit())
+        .then(|| number.parse().ok())??;
+    let span = Span::new();
+    match unit {
+        "s" => span.try_seconds(number),
+        "m" => span.try_minutes(number),
+        "h" => span.try_hours(number),
+        "d" => span.try_days(number),
+        "w" => span.try_weeks(number),
+        _ => return None,
+    }
+    .ok()
+}
+
+/// Writes a length of time for people: `45s`, `5m 30s`, `1h 30m`, `3d 4h`.
+pub(super) fn length(seconds: i64) -> String {
+    let (days, hours, minutes) = (seconds / 86_400, seconds / 3_600 % 24, seconds / 60 % 60);
+    match (days, hours, minutes) {
+        (0, 0, 0) => format!("{seconds}s"),
+        (0, 0, _) => format!("{minutes}m {}s", seconds % 60),
+        (0, _, _) => format!("{hours}h {minutes}m"),
+        _ => format!("{days}d {hours}h"),
+    }
+}
+
+/// Writes a length of time in words: `45 seconds`, `5 minutes`, `1 hour 30 minutes`.
+pub(super) fn length_in_words(seconds: i64) -> String {
+    let units = [
+        (seconds / 86_400, "day"),
+        (seconds / 3_600 % 24, "hour"),
+        (seconds / 60 % 60, "minute"),
+        (seconds % 60, "second"),
+    ];
+    let mut words: Vec<String> = units
+        .iter()
+        .filter(|(number, _)| *number > 0)
+        .map(|(number, unit)| format!("{number} {unit}{}", if *number == 1 { "" } else { "s" }))
+        .collect();
+    words.truncate(2);
+    if words.is_empty() {
+        "0 seconds".to_owned()
+    } else {
+        words.join(" ")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(text: &str, zone: &str) -> Result<String, String> {
+        let now = "2026-04-01T12:00:00Z".parse().unwrap();
+        instant(text, now, &super::zone(Some(zone))?).map(|at| at.to_string())
+    }
+
+    #[test]
+    fn a_date_begins_in_its_zone() {
+        assert_eq!(
+            read("2026-02-06", "UTC").as_deref(),
+            Ok("2026-02-06T00:00:00.000000Z")
+        );
+        assert_eq!(
+            read("2026-02-06", "Europe/Berlin").as_deref(),
+            Ok("2026-02-05T23:00:00.000000Z")
+        );
+        assert_eq!(
+            read("2026-02-06T10:00:00Z", "Europe/Berlin").as_deref(),
+            Ok("2026-02-06T10:00:00.000000Z")
+        );
+    }
+
+    #[test]
+    fn a_day_back_is_the_same_time_of_that_day() {
+        assert_eq!(
+            read("90m", "UTC").as_deref(),
+            Ok("2026-04-01T10:30:00.000000Z")
+        );
+        // The clocks went forward on 29 March.
+        assert_eq!(
+            read("7d", "Europe/Berlin").as_deref(),
+            Ok("2026-03-25T13:00:00.000000Z")
+        );
+        assert_eq!(
+            read("2w", "UTC").as_deref(),
+            Ok("2026-03-18T12:00:00.000000Z")
+        );
+    }
+
+    #[test]
+    fn what_is_no_time_is_refused() {
+        for wrong in [
+            "",
+            "yesterday",
+            "7",
+            "d",
+            "-7d",
+            "7y",
+            "2026-02-30",
+            "2026-2-6",
+            "99999999999999w",
+            "é",
+        ] {
+            assert!(read(wrong, "UTC").is_err(), "{wrong}");
+        }
+        assert!(read("2026-02-06", "Mars/Olympus").is_err());
+    }
+
+    #[test]
+    fn lengths_name_their_two_largest_units() {
+        let lengths: Vec<_> = [0, 45, 330, 5_400, 273_600]
+            .iter()
+            .map(|seconds| length(*seconds))
+            .collect();
+        assert_eq!(lengths, ["0s", "45s", "5m 30s", "1h 30m", "3d 4h"]);
+        assert_eq!(length_in_words(300), "5 minutes");
+        assert_eq!(length_in_words(90_061), "1 day 1 hour");
+        assert_eq!(length_in_words(0), "0 seconds");
+    }
+}

@@ -1,0 +1,117 @@
+//! `session-buddy list-sessions`
+
+use std::{
+    io::{IsTerminal, stdout},
+    path::PathBuf,
+};
+
+use anstream::eprintln;
+
+use super::{
+    ExitStatus, Failure, dates,
+    output::{CsvWriter, Format, JsonWriter, Output, SessionWriter},
+    selection::Selection,
+    source::SourceArgs,
+    table::TableWriter,
+};
+use crate::clock::Clock;
+
+/// How many sessions a table on a terminal has, unless asked otherwise.
+const ROWS_ON_TERMINAL: usize = 50;
+
+/// List sessions, newest first
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  session-buddy list-sessions --type admin_shell --after 7d --output audit.csv
+  session-buddy list-sessions --incomplete --format json | jq -r '.[].session_id'")]
+pub(super) struct Args {
+    #[command(flatten)]
+    selection: Selection,
+    /// The newest so many, 1 or more [default: 50 in a table on a terminal, else all]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    limit: Option<u64>,
+    /// How to write them [default: by the ending of --output, else table]
+    #[arg(long, value_enum)]
+    format: Option<Format>,
+    /// File to write to
+    #[arg(long, value_name = "FILE")]
+    output: Option<PathBuf>,
+    /// Zone in which dates are meant and shown, such as UTC [default: local]
+    #[arg(long, value_name = "ZONE")]
+    tz: Option<String>,
+    #[command(flatten)]
+    source: SourceArgs,
+}
+
+pub(super) async fn run(args: Args) -> Result<(), Failure> {
+    let now = Clock::system().now();
+    let zone = dates::zone(args.tz.as_deref())
+        .map_err(|problem| Failure::new(ExitStatus::Usage, problem))?;
+    let filter = args.selection.filter(now, &zone)?;
+    let of_file = args.output.as_deref().and_then(Format::of_file);
+    let format = args.format.or(of_file).unwrap_or(Format::Table);
+    let on_terminal = format == Format::Table && args.output.is_none() && stdout().is_terminal();
+    let limit = match args.limit {
+        Some(limit) => usize::try_from(limit).unwrap_or(usize::MAX),
+        None if on_terminal => ROWS_ON_TERMINAL,
+        None => usize::MAX,
+    };
+    let mut writer: Box<dyn SessionWriter> = match format {
+        Format::Json => Box::new(JsonWriter::default()),
+        Format::Csv => Box::new(CsvWriter),
+        Format::Table => {
+            let width = terminal_size::terminal_size().map(|(width, _)| usize::from(width.0));
+            Box::new(TableWriter {
+                now,
+                zone,
+                width: width.filter(|_| on_terminal),
+                rows: Vec::new(),
+            })
+        }
+    };
+
+    let mut source = args.source.to_read().await?;
+    let name = args.output.as_ref().map(|path| path.display().to_string());
+    let mut output =
+        Output::to(args.output).map_err(|error| cannot_write(name.as_deref(), error))?;
+    let (mut written, mut cursor) = (0, None);
+    writer.begin(&mut output)?;
+    loop {
+        let page = source
+            .list(&filter, limit - written, cursor.as_deref())
+            .await?;
+        written += page.sessions.len();
+        writer.page(&mut output, &page.sessions)?;
+        cursor = page.next;
+        if cursor.is_none() || written >= limit {
+            break;
+        }
+    }
+    writer.end(&mut output)?;
+    output
+        .finish()
+        .map_err(|error| cannot_write(name.as_deref(), error))?;
+
+    if written == 0 {
+        let everything = args.selection.is_everything();
+        eprintln!(
+            "{}",
+            if everything {
+                "no sessions yet"
+            } else {
+                "no session matches"
+            }
+        );
+    } else if cursor.is_some() && args.limit.is_none() {
+        eprintln!("the newest {written} are shown; --limit shows more");
+    }
+    Ok(())
+}
+
+fn cannot_write(name: Option<&str>, error: std::io::Error) -> Failure {
+    match name {
+        Some(name) => Failure::of(ExitStatus::Failed, &error)
+            .hint(format!("--output {name} could not be written")),
+        None => error.into(),
+    }
+}

@@ -1,0 +1,205 @@
+//! Writing sessions as JSON and CSV, to standard output or to a file that is put in its place when it is whole.
+
+use std::{
+    io::{self, BufWriter, StdoutLock, Write},
+    path::{Path, PathBuf},
+};
+
+use serde_json::Value;
+use session_model::{Keyed, SessionRecord, escape};
+use tempfile::NamedTempFile;
+
+/// How sessions are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub(super) enum Format {
+    /// For people
+    Table,
+    /// An array of objects
+    Json,
+    /// A header and a line each
+    Csv,
+}
+
+impl Format {
+    /// Takes the format from a file's ending; `None` where it says nothing.
+    pub(super) fn of_file(path: &Path) -> Option<Self> {
+        match path.extension()?.to_str()?.to_ascii_lowercase().as_str() {
+            "json" => Some(Self::Json),
+            "csv" => Some(Self::Csv),
+            _ => None,
+        }
+    }
+}
+
+/// Where output goes.
+pub(super) enum Output {
+    /// To standard output.
+    Standard(BufWriter<StdoutLock<'static>>),
+    /// To a file beside its place.
+    File {
+        unfinished: BufWriter<NamedTempFile>,
+        place: PathBuf,
+    },
+}
+
+impl Output {
+    pub(super) fn to(path: Option<PathBuf>) -> io::Result<Self> {
+        let Some(place) = path else {
+            return Ok(Self::Standard(BufWriter::new(io::stdout().lock())));
+        };
+        let folder = match place.parent() {
+            Some(folder) if folder != Path::new("") => folder,
+            _ => Path::new("."),
+        };
+        Ok(Self::File {
+            unfinished: BufWriter::new(NamedTempFile::new_in(folder)?),
+            place,
+        })
+    }
+
+    /// Makes what was written whole: flushed, and in its place.
+    pub(super) fn finish(self) -> io::Result<()> {
+        match self {
+            Self::Standard(mut output) => output.flush(),
+            Self::File { unfinished, place } => {
+                let file = unfinished
+                    .into_inner()
+                    .map_err(io::IntoInnerError::into_error)?;
+                file.as_file().sync_all()?;
+                file.persist(place).map_err(|error| error.error)?;
+                Ok(())
+            }
+        }
+    }
+}
+
+impl Write for Output {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match self {
+            Self::Standard(output) => output.write(bytes),
+            Self::File { unfinished, .. } => unfinished.write(bytes),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        match self {
+            Self::Standard(output) => output.flush(),
+            Self::File { unfinished, .. } => unfinished.flush(),
+        }
+    }
+}
+
+/// Writes sessions one page after the other.
+pub(super) trait SessionWriter {
+    fn begin(&mut self, output: &mut Output) -> io::Result<()>;
+    fn page(&mut self, output: &mut Output, sessions: &[SessionRecord]) -> io::Result<()>;
+    fn end(&mut self, output: &mut Output) -> io::Result<()>;
+}
+
+/// A JSON array, one session a line.
+#[derive(Default)]
+pub(super) struct JsonWriter {
+    written: bool,
+}
+
+impl SessionWriter for JsonWriter {
+    fn begin(&mut self, output: &mut Output) -> io::Result<()> {
+        output.write_all(b"[")
+    }
+
+    fn page(&mut self, output: &mut Output, sessions: &[SessionRecord]) -> io::Result<()> {
+        for session in sessions {
+            let separator = if self.written { ",\n" } else { "\n" };
+            write!(
+                output,
+                "{separator}{}",
+                escape::in_json(&serde_json::to_string(session)?)
+            )?;
+            self.written = true;
+        }
+        Ok(())
+    }
+
+    fn end(&mut self, output: &mut Output) -> io::Result<()> {
+        output.write_all(if self.written { b"\n]\n" } else { b"]\n" })
+    }
+}
+
+/// A header and a line for each session, the columns in the order of the record's keys.
+pub(super) struct CsvWriter;
+
+impl SessionWriter for CsvWriter {
+    fn begin(&mut self, output: &mut Output) -> io::Result<()> {
+        csv_line(output, SessionRecord::KEYS)
+    }
+
+    fn page(&mut self, output: &mut Output, sessions: &[SessionRecord]) -> io::Result<()> {
+        for session in sessions {
+            let session = serde_json::to_value(session)?;
+            csv_line(
+                output,
+                SessionRecord::KEYS
+                    .iter()
+                    .map(|key| csv_cell(&session[*key])),
+            )?;
+        }
+        Ok(())
+    }
+
+    fn end(&mut self, _: &mut Output) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+fn csv_line(
+    output: &mut Output,
+    cells: impl IntoIterator<Item = impl AsRef<[u8]>>,
+) -> io::Result<()> {
+    let mut writer = csv::WriterBuilder::new().from_writer(output);
+    writer.write_record(cells)?;
+    writer.flush()
+}
+
+/// Gives a value as a cell. A text that a spreadsheet would take for a formula gets an apostrophe in front of it.
+fn csv_cell(value: &Value) -> String {
+    match value {
+        Value::Null => String::new(),
+        Value::String(text) if text.starts_with(['=', '+', '-', '@', '\t', '\r']) => {
+            format!("'{text}")
+        }
+        Value::String(text) => text.clone(),
+        Value::Array(_) | Value::Object(_) => escape::in_json(&value.to_string()).into_owned(),
+        Value::Bool(_) | Value::Number(_) => value.to_string(),
+    }
+}
+
+/// Writes one session as JSON for people and programs: indented, and no character in it acts.
+pub(super) fn pretty_json(session: &SessionRecord) -> io::Result<String> {
+    let json = serde_json::to_string_pretty(session)?;
+    Ok(json
+        .lines()
+        .map(escape::in_json)
+        .collect::<Vec<_>>()
+        .join("\n"))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_cell_is_never_a_formula() {
+        for (value, cell) in [
+            (json!("=1+1"), "'=1+1"),
+            (json!("@sum"), "'@sum"),
+            (json!(-1), "-1"),
+            (json!(null), ""),
+            (json!({"a": "\u{202e}"}), r#"{"a":"\u202e"}"#),
+            (json!("plain, \"quoted\""), "plain, \"quoted\""),
+        ] {
+            assert_eq!(csv_cell(&value), cell);
+        }
+    }
+}

@@ -1,0 +1,109 @@
+//! The server's HTTP: one router over the Unix socket and over TCP.
+//!
+//! Handlers and tools hold no rule: they parse, call the [`Tracker`] once, and wrap.
+
+mod api;
+mod guard;
+mod health;
+mod intake;
+mod mcp;
+mod problem;
+
+use std::{fmt, io, net::SocketAddr, sync::Arc};
+
+use axum::{
+    Router,
+    extract::connect_info::Connected,
+    middleware,
+    routing::{get, post},
+    serve::{IncomingStream, Listener},
+};
+use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
+use tokio_util::sync::CancellationToken;
+
+pub use health::Health;
+pub use problem::Problem;
+
+use crate::{auth::Peer, tracker::Tracker};
+
+/// What the handlers share.
+#[derive(Clone)]
+pub struct App {
+    /// The rules.
+    pub tracker: Tracker,
+    /// How the server is.
+    pub health: Arc<Health>,
+}
+
+/// The table of contents of the API.
+pub fn router(app: App) -> Router {
+    let mcp = mcp::service(app.clone());
+    Router::new()
+        .route("/health", get(health::health))
+        .route("/health/live", get(health::live))
+        .route("/health/ready", get(health::health))
+        .route("/api/sessions", get(api::list_sessions))
+        .route("/api/sessions/{id}", get(api::show_session))
+        .route("/api/sessions/{id}/end", post(api::end_session))
+        .method_not_allowed_fallback(problem::method_not_allowed)
+        .fallback(problem::not_found)
+        .route_service("/mcp", mcp)
+        .layer(middleware::from_fn(guard::guard))
+        .with_state(app)
+}
+
+/// Serves until `stop` is cancelled and every request under way is answered.
+///
+/// # Errors
+///
+/// When a listener fails for good.
+pub async fn serve<L>(listener: L, app: App, stop: CancellationToken) -> io::Result<()>
+where
+    L: Listener,
+    L::Addr: fmt::Debug,
+    Peer: for<'a> Connected<IncomingStream<'a, L>>,
+{
+    let service = router(app).into_make_service_with_connect_info::<Peer>();
+    axum::serve(listener, service)
+        .with_graceful_shutdown(stop.cancelled_owned())
+        .await
+}
+
+/// A TCP listener whose connections answer at once: Nagle's algorithm would hold an answer back for 40 ms.
+#[derive(Debug)]
+pub struct TcpDoor(pub TcpListener);
+
+impl Listener for TcpDoor {
+    type Io = TcpStream;
+    type Addr = SocketAddr;
+
+    async fn accept(&mut self) -> (TcpStream, SocketAddr) {
+        let (stream, remote) = Listener::accept(&mut self.0).await;
+        // A connection that is already gone fails again when it is read.
+        let _ = stream.set_nodelay(true);
+        (stream, remote)
+    }
+
+    fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.0.local_addr()
+    }
+}
+
+impl Connected<IncomingStream<'_, TcpDoor>> for Peer {
+    fn connect_info(stream: IncomingStream<'_, TcpDoor>) -> Self {
+        let remote = *stream.remote_addr();
+        // Without its own address no connection can be found again in the kernel's table.
+        let local = stream.io().local_addr().unwrap_or(remote);
+        Self::tcp(local, remote)
+    }
+}
+
+impl Connected<IncomingStream<'_, UnixListener>> for Peer {
+    fn connect_info(stream: IncomingStream<'_, UnixListener>) -> Self {
+        let uid = |stream: &UnixStream| stream.peer_cred().map(|peer| peer.uid());
+        // A peer that the kernel does not name is nobody: the id that overflows to.
+        Self::Unix {
+            uid: uid(stream.io()).unwrap_or(u32::MAX),
+        }
+    }
+}

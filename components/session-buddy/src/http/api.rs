@@ -1,0 +1,219 @@
+//! REST over sessions.
+
+use axum::{
+    Json,
+    body::Bytes,
+    extract::{ConnectInfo, Path, RawQuery, State},
+    http::{HeaderMap, HeaderValue, header},
+    response::{IntoResponse, Response},
+};
+use serde_json::{Map, Value};
+use session_model::{Field, FieldErrors, SessionFilter, SessionRecord, Text, field::Place};
+use tokio::task::spawn_blocking;
+
+use super::{App, Problem};
+use crate::{
+    auth::{Peer, Right},
+    store::Cursor,
+    tracker::{Delivery, ListRequest},
+};
+
+/// The most sessions of a page, and how many a page has unless asked otherwise.
+pub(super) const PAGE_MAX: usize = 1000;
+
+/// Refuses a peer that may not do something.
+pub(super) async fn require(peer: &Peer, right: Right) -> Result<(), Problem> {
+    let peer = peer.clone();
+    // The first look at a TCP peer reads /proc.
+    let allowed = spawn_blocking(move || peer.may(right)).await;
+    allowed
+        .map_err(|_| internal("the look at the peer failed"))?
+        .map_err(Problem::from)
+}
+
+fn internal(detail: &str) -> Problem {
+    Problem::new(
+        axum::http::StatusCode::INTERNAL_SERVER_ERROR,
+        "INTERNAL",
+        detail,
+    )
+}
+
+/// `GET /api/sessions`
+pub(super) async fn list_sessions(
+    State(app): State<App>,
+    ConnectInfo(peer): ConnectInfo<Peer>,
+    RawQuery(query): RawQuery,
+) -> Result<Response, Problem> {
+    require(&peer, Right::Read).await?;
+    let query = query.unwrap_or_default();
+    let request = list_request(&query)?;
+    let listing = app.tracker.list(request).await?;
+    let mut headers = HeaderMap::new();
+    if let Some(next) = &listing.next {
+        let link = next_link(&query, next);
+        headers.insert(
+            header::LINK,
+            HeaderValue::try_from(link).map_err(|_| internal("the link cannot be written"))?,
+        );
+    }
+    if let Some(total) = listing.total {
+        headers.insert("x-total-count", total.into());
+    }
+    Ok((headers, Json(listing.sessions)).into_response())
+}
+
+fn list_request(query: &str) -> Result<ListRequest, Problem> {
+    let pairs: Vec<(String, String)> = form_pairs(query);
+    let known = |name: &str| {
+        SessionFilter::NAMES.contains(&name) || matches!(name, "limit" | "cursor" | "count")
+    };
+    if let Some((name, _)) = pairs.iter().find(|(name, _)| !known(name)) {
+        let names = SessionFilter::NAMES.join(", ");
+        return Err(Problem::parameter(
+            name,
+            format!("unknown; known are {names}, limit, cursor, count"),
+        ));
+    }
+    let filter = SessionFilter::from_pairs(
+        pairs
+            .iter()
+            .map(|(name, value)| (name.as_str(), value.as_str())),
+    )
+    .map_err(|errors| Problem::fields("INVALID_PARAMETER", &errors))?;
+    let last = |wanted: &str| {
+        pairs
+            .iter()
+            .rev()
+            .find(|(name, _)| name == wanted)
+            .map(|(_, value)| value.as_str())
+    };
+    Ok(ListRequest {
+        filter,
+        cursor: last("cursor").map(cursor).transpose()?,
+        limit: last("limit").map_or(Ok(PAGE_MAX), |limit| page_limit(&Value::from(limit)))?,
+        count: match last("count") {
+            None | Some("false" | "0") => false,
+            Some("true" | "1") => true,
+            Some(other) => {
+                return Err(Problem::parameter(
+                    "count",
+                    format!("expected true or false, found {other:?}"),
+                ));
+            }
+        },
+    })
+}
+
+/// Reads the most sessions of a page: 1 to 1,000, as a number or a decimal text.
+pub(super) fn page_limit(value: &Value) -> Result<usize, Problem> {
+    let limit = match value {
+        Value::String(text) => text.parse().ok(),
+        value => value.as_u64().and_then(|limit| usize::try_from(limit).ok()),
+    };
+    limit
+        .filter(|limit| (1..=PAGE_MAX).contains(limit))
+        .ok_or_else(|| {
+            Problem::parameter(
+                "limit",
+                format!("expected an integer from 1 to {PAGE_MAX}, found {value}"),
+            )
+        })
+}
+
+/// Reads where to go on.
+pub(super) fn cursor(text: &str) -> Result<Cursor, Problem> {
+    text.parse().map_err(|error: crate::store::InvalidCursor| {
+        Problem::new(
+            axum::http::StatusCode::BAD_REQUEST,
+            "INVALID_CURSOR",
+            format!("cursor: {error}"),
+        )
+    })
+}
+
+/// Takes a query apart. Escapes that are no UTF-8 become U+FFFD.
+fn form_pairs(query: &str) -> Vec<(String, String)> {
+    form_urlencoded::parse(query.as_bytes())
+        .map(|(name, value)| (name.into_owned(), value.into_owned()))
+        .collect()
+}
+
+fn next_link(query: &str, next: &Cursor) -> String {
+    let kept = query
+        .split('&')
+        .filter(|pair| !pair.is_empty() && !pair.starts_with("cursor="));
+    let pairs: Vec<_> = kept
+        .map(str::to_owned)
+        .chain([format!("cursor={next}")])
+        .collect();
+    format!("</api/sessions?{}>; rel=\"next\"", pairs.join("&"))
+}
+
+/// `GET /api/sessions/{id}`
+pub(super) async fn show_session(
+    State(app): State<App>,
+    ConnectInfo(peer): ConnectInfo<Peer>,
+    Path(id): Path<String>,
+) -> Result<Json<SessionRecord>, Problem> {
+    require(&peer, Right::Read).await?;
+    Ok(Json(app.tracker.get(&id).await??))
+}
+
+/// `POST /api/sessions/{id}/end`
+pub(super) async fn end_session(
+    State(app): State<App>,
+    ConnectInfo(peer): ConnectInfo<Peer>,
+    Path(id): Path<String>,
+    body: Bytes,
+) -> Result<Json<SessionRecord>, Problem> {
+    require(&peer, Right::Admin).await?;
+    let body: Value = serde_json::from_slice(&body).map_err(|error| {
+        Problem::new(
+            axum::http::StatusCode::BAD_REQUEST,
+            "INVALID_PARAMETER",
+            format!("the body is not JSON: {error}"),
+        )
+    })?;
+    let Value::Object(arguments) = body else {
+        return Err(Problem::parameter("", "expected an object, such as {}"));
+    };
+    let Closing { reason, force } = Closing::read(&arguments)?;
+    let delivery = Delivery {
+        origin: peer.origin(),
+        subject: None,
+        sent_at: None,
+    };
+    Ok(Json(
+        app.tracker
+            .end_by_hand(&id, peer.name(), reason, force, delivery)
+            .await??,
+    ))
+}
+
+/// How to close a session by hand.
+pub(super) struct Closing {
+    pub(super) reason: Option<Text<500>>,
+    pub(super) force: bool,
+}
+
+impl Closing {
+    /// Reads `reason` and `force`; null is absent.
+    pub(super) fn read(arguments: &Map<String, Value>) -> Result<Self, Problem> {
+        let mut errors = FieldErrors::default();
+        let root = Place::root();
+        let present = |name: &str| arguments.get(name).filter(|value| !value.is_null());
+        let reason =
+            present("reason").map(|value| Text::read(value, root.member("reason"), &mut errors));
+        let force =
+            present("force").map(|value| bool::read(value, root.member("force"), &mut errors));
+        if errors.is_empty() {
+            Ok(Self {
+                reason: reason.flatten(),
+                force: force.flatten().unwrap_or(false),
+            })
+        } else {
+            Err(Problem::fields("INVALID_PARAMETER", &errors))
+        }
+    }
+}

@@ -1,0 +1,184 @@
+//! What every request must be before a handler sees it: from a browser's page of ours or from no browser, not too
+//! large, not too deep.
+
+use axum::{
+    body::{Body, to_bytes},
+    extract::{ConnectInfo, Request},
+    http::{HeaderMap, Method, StatusCode, header, uri::Authority},
+    middleware::Next,
+    response::{IntoResponse, Response},
+};
+
+use super::Problem;
+use crate::auth::{Peer, Right};
+
+/// The most bytes of a body: 1 MiB.
+pub(super) const BODY_BYTES_MAX: usize = 1024 * 1024;
+/// The most levels of objects and arrays in a JSON body.
+pub(super) const DEPTH_MAX: usize = 64;
+
+/// Refuses what no handler should see.
+pub(super) async fn guard(request: Request, next: Next) -> Response {
+    match admit(request).await {
+        Ok(request) => next.run(request).await,
+        Err(problem) => problem.into_response(),
+    }
+}
+
+async fn admit(request: Request) -> Result<Request, Problem> {
+    let peer = request
+        .extensions()
+        .get::<ConnectInfo<Peer>>()
+        .map(|ConnectInfo(peer)| peer.clone());
+    let Some(peer) = peer else {
+        return Err(Problem::new(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "INTERNAL",
+            "the peer of this connection is unknown",
+        ));
+    };
+    peer.may(Right::Emit)?;
+    if let Peer::Tcp(_) = peer {
+        check_host(request.headers())?;
+    }
+    check_origin(request.headers())?;
+    check_query(request.uri().query().unwrap_or_default())?;
+    if request.method() == Method::POST {
+        with_bounded_body(request).await
+    } else {
+        Ok(request)
+    }
+}
+
+/// A page of another site can reach a loopback port through a name that it makes resolve there; the name betrays it.
+fn check_host(headers: &HeaderMap) -> Result<(), Problem> {
+    let host = headers
+        .get(header::HOST)
+        .and_then(|host| host.to_str().ok());
+    let authority: Option<Authority> = host.and_then(|host| host.parse().ok());
+    if authority
+        .as_ref()
+        .is_some_and(|authority| is_loopback_name(authority.host()))
+    {
+        return Ok(());
+    }
+    let shown = host.unwrap_or("none").chars().take(100).collect::<String>();
+    Err(Problem::new(
+        StatusCode::FORBIDDEN,
+        "HOST_REFUSED",
+        format!("host {shown:?} is not this server; call it localhost, 127.0.0.1 or [::1]"),
+    ))
+}
+
+fn is_loopback_name(host: &str) -> bool {
+    host.eq_ignore_ascii_case("localhost") || matches!(host, "127.0.0.1" | "[::1]")
+}
+
+/// A browser says for which site it asks. The only site that may is this server.
+fn check_origin(headers: &HeaderMap) -> Result<(), Problem> {
+    let Some(origin) = headers.get(header::ORIGIN) else {
+        return Ok(());
+    };
+    let host = headers
+        .get(header::HOST)
+        .and_then(|host| host.to_str().ok())
+        .unwrap_or_default();
+    let own = origin
+        .to_str()
+        .ok()
+        .and_then(|origin| origin.strip_prefix("http://"))
+        == Some(host);
+    if own {
+        return Ok(());
+    }
+    Err(Problem::new(
+        StatusCode::FORBIDDEN,
+        "ORIGIN_REFUSED",
+        "pages of other sites may not use this server; ask without an Origin header",
+    ))
+}
+
+/// A token in a query string ends up in logs and histories.
+fn check_query(query: &str) -> Result<(), Problem> {
+    let secret = |pair: &str| matches!(pair.split('=').next(), Some("token" | "access_token"));
+    if query.split('&').any(secret) {
+        let detail =
+            "a token does not belong in a query string; send it as `Authorization: Bearer`";
+        return Err(Problem::new(
+            StatusCode::BAD_REQUEST,
+            "INVALID_PARAMETER",
+            detail,
+        ));
+    }
+    Ok(())
+}
+
+async fn with_bounded_body(request: Request) -> Result<Request, Problem> {
+    let (head, body) = request.into_parts();
+    let json = head
+        .headers
+        .get(header::CONTENT_TYPE)
+        .and_then(|kind| kind.to_str().ok())
+        .is_some_and(is_json);
+    if !json {
+        return Err(Problem::new(
+            StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            "UNSUPPORTED_MEDIA_TYPE",
+            "send the body with `Content-Type: application/json`",
+        ));
+    }
+    let too_large = || {
+        let detail = format!("the body is over {BODY_BYTES_MAX} bytes");
+        Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "TOO_LARGE", detail)
+    };
+    let bytes = to_bytes(body, BODY_BYTES_MAX)
+        .await
+        .map_err(|_| too_large())?;
+    if depth(&bytes) > DEPTH_MAX {
+        let detail = format!("the body is nested over {DEPTH_MAX} levels deep");
+        return Err(Problem::new(
+            StatusCode::BAD_REQUEST,
+            "INVALID_PARAMETER",
+            detail,
+        ));
+    }
+    Ok(Request::from_parts(head, Body::from(bytes)))
+}
+
+fn is_json(content_type: &str) -> bool {
+    let kind = content_type.split(';').next().unwrap_or_default().trim();
+    kind.eq_ignore_ascii_case("application/json")
+}
+
+/// Measures the nesting of JSON without reading it; of anything else it measures something, and its reader refuses it.
+fn depth(json: &[u8]) -> usize {
+    let (mut depth, mut deepest, mut in_string, mut escaped) = (0_usize, 0, false, false);
+    for byte in json {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' if in_string => escaped = true,
+            b'"' => in_string = !in_string,
+            _ if in_string => {}
+            b'[' | b'{' => {
+                depth += 1;
+                deepest = deepest.max(depth);
+            }
+            b']' | b'}' => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+    }
+    deepest
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn depth_counts_brackets_outside_strings() {
+        assert_eq!(depth(br#"{"a": [1, {"b": []}]}"#), 4);
+        assert_eq!(depth(br#"["[[[", "\"[[", {}]"#), 2);
+        assert_eq!(depth(b"]]]]["), 1);
+        assert_eq!(depth("[".repeat(100).as_bytes()), 100);
+    }
+}

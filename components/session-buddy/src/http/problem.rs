@@ -1,0 +1,196 @@
+//! How the server says that it did not do what it was asked for (RFC 9457).
+
+use axum::{
+    Json,
+    extract::Request,
+    http::{HeaderValue, StatusCode, header},
+    response::{IntoResponse, Response},
+};
+use serde::Serialize;
+use session_model::{ErrorResponse, FieldError, FieldErrors};
+use tracing::error;
+
+use crate::{
+    auth::Refusal,
+    store::StoreError,
+    tracker::{EndError, ResolveError},
+};
+
+/// A refusal, for REST as `application/problem+json`, for MCP as an [`ErrorResponse`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problem(Box<Body>);
+
+/// What a refusal says.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+struct Body {
+    #[serde(rename = "type")]
+    problem_type: &'static str,
+    title: &'static str,
+    status: u16,
+    detail: String,
+    code: &'static str,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    errors: Vec<FieldError>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    candidates: Vec<String>,
+    #[serde(skip)]
+    retry_after_seconds: Option<u16>,
+}
+
+impl Problem {
+    /// Makes a refusal. `detail` says what is wrong and what to do.
+    pub fn new(status: StatusCode, code: &'static str, detail: impl Into<String>) -> Self {
+        Self(Box::new(Body {
+            problem_type: "about:blank",
+            title: status.canonical_reason().unwrap_or("Error"),
+            status: status.as_u16(),
+            detail: detail.into(),
+            code,
+            errors: Vec::new(),
+            candidates: Vec::new(),
+            retry_after_seconds: None,
+        }))
+    }
+
+    /// Refuses a request for what is wrong with its fields.
+    pub fn fields(code: &'static str, errors: &FieldErrors) -> Self {
+        let mut problem = Self::new(StatusCode::BAD_REQUEST, code, errors.to_string());
+        problem.0.errors = errors.as_slice().to_vec();
+        problem
+    }
+
+    /// Refuses a parameter.
+    pub fn parameter(name: &str, message: impl Into<String>) -> Self {
+        let mut errors = FieldErrors::default();
+        errors.add(session_model::field::Place::root().member(name), message);
+        Self::fields("INVALID_PARAMETER", &errors)
+    }
+
+    /// Gives the stable code.
+    pub fn code(&self) -> &'static str {
+        self.0.code
+    }
+
+    /// Gives what is wrong, and what to do.
+    pub fn detail(&self) -> &str {
+        &self.0.detail
+    }
+
+    /// Gives the same refusal for a tool.
+    pub fn to_error_response(&self) -> ErrorResponse {
+        let body = &self.0;
+        let mut detail = body.detail.clone();
+        if !body.candidates.is_empty() {
+            detail = format!("{detail}: {}", body.candidates.join(", "));
+        }
+        ErrorResponse {
+            error: body.title.to_owned(),
+            detail,
+            error_code: Some(body.code.to_owned()),
+        }
+    }
+
+    fn retry_after(mut self, seconds: u16) -> Self {
+        self.0.retry_after_seconds = Some(seconds);
+        self
+    }
+}
+
+impl From<StoreError> for Problem {
+    fn from(failure: StoreError) -> Self {
+        let unavailable = |code, detail: &str| {
+            Self::new(StatusCode::SERVICE_UNAVAILABLE, code, detail).retry_after(1)
+        };
+        match failure {
+            StoreError::Overloaded => unavailable(
+                "OVERLOADED",
+                "too many changes wait to be written; try again",
+            ),
+            StoreError::Stopping => unavailable(
+                "STOPPING",
+                "the server is stopping; try again when it is back",
+            ),
+            StoreError::Unavailable(inside) => {
+                error!("The store failed: {inside}");
+                unavailable(
+                    "STORAGE_UNAVAILABLE",
+                    "nothing can be written or read now; try again, and see the server's log and /health",
+                )
+            }
+        }
+    }
+}
+
+impl From<Refusal> for Problem {
+    fn from(refusal: Refusal) -> Self {
+        Self::new(StatusCode::FORBIDDEN, "FORBIDDEN", refusal.to_string())
+    }
+}
+
+impl From<ResolveError> for Problem {
+    fn from(error: ResolveError) -> Self {
+        let detail = error.to_string();
+        match error {
+            ResolveError::NotFound(_) => {
+                Self::new(StatusCode::NOT_FOUND, "SESSION_NOT_FOUND", detail)
+            }
+            ResolveError::Ambiguous { candidates, .. } => {
+                let mut problem = Self::new(StatusCode::CONFLICT, "AMBIGUOUS_ID", detail);
+                problem.0.candidates = candidates.iter().map(ToString::to_string).collect();
+                problem
+            }
+        }
+    }
+}
+
+impl From<EndError> for Problem {
+    fn from(error: EndError) -> Self {
+        let detail = error.to_string();
+        match error {
+            EndError::Resolve(error) => error.into(),
+            EndError::Alive(_) => Self::new(
+                StatusCode::CONFLICT,
+                "SESSION_ALIVE",
+                format!("{detail}; leave the shell, or close it on paper with force"),
+            ),
+        }
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let Self(body) = self;
+        let status = StatusCode::from_u16(body.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let retry_after_seconds = body.retry_after_seconds;
+        let mut response = (status, Json(body)).into_response();
+        let headers = response.headers_mut();
+        headers.insert(
+            header::CONTENT_TYPE,
+            HeaderValue::from_static("application/problem+json"),
+        );
+        if let Some(seconds) = retry_after_seconds {
+            headers.insert(header::RETRY_AFTER, seconds.into());
+        }
+        response
+    }
+}
+
+/// Answers a path that is not there.
+pub(super) async fn not_found(request: Request) -> Problem {
+    let path = request.uri().path();
+    Problem::new(
+        StatusCode::NOT_FOUND,
+        "NOT_FOUND",
+        format!("there is no {path} here"),
+    )
+}
+
+/// Answers a method that a path does not have.
+pub(super) async fn method_not_allowed(request: Request) -> Problem {
+    let detail = format!(
+        "{} does not take {}",
+        request.uri().path(),
+        request.method()
+    );
+    Problem::new(StatusCode::METHOD_NOT_ALLOWED, "METHOD_NOT_ALLOWED", detail)
+}

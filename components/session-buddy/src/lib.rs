@@ -1,0 +1,18 @@
+//! Session-Buddy's server and command line.
+//!
+//! - [`tracker`]: every rule about sessions.
+//! - [`store`]: the durable record; [`store::sqlite`] keeps it in one file.
+//! - [`http`]: REST, MCP and health over the Unix socket and TCP.
+//! - [`auth`]: who may do what.
+//! - [`lifecycle`]: from settings to a server that runs, and back to nothing.
+//! - [`cli`]: the command line.
+//! - [`clock`]: wall time, passed in.
+
+pub mod auth;
+pub mod cli;
+pub mod clock;
+pub mod http;
+pub mod lifecycle;
+mod logging;
+pub mod store;
+pub mod tracker;

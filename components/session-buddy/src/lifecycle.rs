@@ -1,0 +1,266 @@
+//! From settings to a server that runs, and back to nothing.
+
+mod doors;
+mod server_info;
+mod settings;
+
+use std::{
+    error::Error,
+    fs::{File, TryLockError},
+    io,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
+
+use session_client::state_folder::{self, StateFolderError};
+use tokio::{
+    net::{TcpListener, UnixListener},
+    signal::unix::{Signal, SignalKind, signal},
+    time::timeout,
+};
+use tokio_util::sync::CancellationToken;
+use tracing::{info, warn};
+
+pub use server_info::ServerInfo;
+pub use settings::{Flags, Settings, SettingsError};
+
+use crate::{
+    clock::Clock,
+    http::{self, App, Health, TcpDoor},
+    store::sqlite::{OpenError, SqliteStore},
+    tracker::Tracker,
+};
+
+/// How long requests under way may take to end once the server stops: 10 seconds.
+const DRAIN_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Why a server does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The state folder cannot be used.
+    #[error(transparent)]
+    StateFolder(#[from] StateFolderError),
+    /// Another server has the state folder or the database.
+    #[error("{}", already_running(.0.as_deref()))]
+    AlreadyRunning(Option<Box<ServerInfo>>),
+    /// The address is not this machine's alone.
+    #[error("{0} is not a loopback address, and without a secret only this machine is served")]
+    NotLoopback(SocketAddr),
+    /// Another program has the address.
+    #[error("cannot listen on {address}")]
+    Listen {
+        /// The address, or the socket's path.
+        address: String,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// The database cannot be used.
+    #[error("cannot use the database {}", path.display())]
+    Database {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: OpenError,
+    },
+    /// Anything else.
+    #[error("{what}")]
+    Io {
+        /// What failed.
+        what: String,
+        /// What the system says.
+        source: io::Error,
+    },
+}
+
+fn already_running(owner: Option<&ServerInfo>) -> String {
+    match owner {
+        Some(owner) => format!(
+            "a server runs already: process {} at {}",
+            owner.pid, owner.address
+        ),
+        None => "another process uses the state folder or the database".to_owned(),
+    }
+}
+
+impl StartError {
+    /// Tells whether the system refused for want of permission.
+    pub fn is_permission(&self) -> bool {
+        let mut cause: Option<&(dyn Error + 'static)> = Some(self);
+        while let Some(error) = cause {
+            if error
+                .downcast_ref::<io::Error>()
+                .is_some_and(|error| error.kind() == io::ErrorKind::PermissionDenied)
+            {
+                return true;
+            }
+            cause = error.source();
+        }
+        false
+    }
+}
+
+/// A server that is ready: it owns its store and listens, and serves once it is run.
+pub struct Server {
+    info: ServerInfo,
+    info_path: PathBuf,
+    app: App,
+    tcp: TcpListener,
+    unix: UnixListener,
+    stop: CancellationToken,
+    signals: Signals,
+    /// Held while the state folder is ours.
+    _folder: File,
+}
+
+impl Server {
+    /// Takes the state folder, opens the database, listens, and writes `server.json`.
+    ///
+    /// # Errors
+    ///
+    /// Why that is not possible; nothing is left behind but the folder and an empty database.
+    pub async fn start(settings: &Settings, clock: Clock) -> Result<Self, StartError> {
+        let signals = Signals::new().map_err(|source| io_error("cannot catch signals", source))?;
+        state_folder::prepare(&settings.state_folder)?;
+        let info_path = settings.state_folder.join("server.json");
+        let folder = lock_folder(&settings.state_folder, &info_path)?;
+        let tcp = doors::tcp(settings.address).await?;
+        let database = &settings.db_path;
+        let store = SqliteStore::open(database, &clock).map_err(|source| match source {
+            OpenError::Locked => {
+                StartError::AlreadyRunning(ServerInfo::read(&info_path).map(Box::new))
+            }
+            source => StartError::Database {
+                path: database.clone(),
+                source,
+            },
+        })?;
+        let (unix, socket) = doors::unix(&settings.state_folder)?;
+        let stop = CancellationToken::new();
+        let address = tcp
+            .local_addr()
+            .map_err(|source| io_error("the listener has no address", source))?;
+        let info = ServerInfo::of_this_process(address, socket, database, clock.now());
+        info.write(&info_path)
+            .map_err(|source| io_error("cannot write server.json", source))?;
+        let app = App {
+            tracker: Tracker::new(Arc::new(store), clock),
+            health: Arc::new(Health::new(stop.clone())),
+        };
+        Ok(Self {
+            info,
+            info_path,
+            app,
+            tcp,
+            unix,
+            stop,
+            signals,
+            _folder: folder,
+        })
+    }
+
+    /// Gives where the server is.
+    pub const fn info(&self) -> &ServerInfo {
+        &self.info
+    }
+
+    /// Serves until SIGTERM, SIGINT or SIGHUP; then answers what is under way, commits what waits, and clears away.
+    /// A second signal cuts the requests short, never the commits.
+    ///
+    /// # Errors
+    ///
+    /// When a listener or the last commit fails.
+    pub async fn run(self) -> io::Result<()> {
+        let Self {
+            info,
+            info_path,
+            app,
+            tcp,
+            unix,
+            stop,
+            mut signals,
+            _folder,
+        } = self;
+        let tracker = app.tracker.clone();
+        let serving = async {
+            tokio::try_join!(
+                http::serve(TcpDoor(tcp), app.clone(), stop.clone()),
+                http::serve(unix, app, stop.clone()),
+            )
+        };
+        tokio::pin!(serving);
+        let served = tokio::select! {
+            served = &mut serving => served.map(drop),
+            name = signals.next() => {
+                info!("Stopping after {name}: no new requests are taken");
+                stop.cancel();
+                tokio::select! {
+                    drained = timeout(DRAIN_TIMEOUT, &mut serving) => match drained {
+                        Ok(served) => served.map(drop),
+                        Err(_) => {
+                            warn!("Some requests did not end within {DRAIN_TIMEOUT:?} and were cut");
+                            Ok(())
+                        }
+                    },
+                    name = signals.next() => {
+                        warn!("Requests under way were cut by {name}");
+                        Ok(())
+                    }
+                }
+            }
+        };
+        // From here on nobody finds this server; what it acknowledged is on disk.
+        let closed = tracker.close().await.map_err(io::Error::other);
+        let _ = std::fs::remove_file(&info.socket);
+        let _ = std::fs::remove_file(&info_path);
+        info!("Stopped");
+        served.and(closed)
+    }
+}
+
+/// Takes the state folder for one server.
+fn lock_folder(folder: &Path, info_path: &Path) -> Result<File, StartError> {
+    let file =
+        File::open(folder).map_err(|source| io_error("cannot open the state folder", source))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(StartError::AlreadyRunning(
+            ServerInfo::read(info_path).map(Box::new),
+        )),
+        Err(TryLockError::Error(source)) => Err(io_error("cannot lock the state folder", source)),
+    }
+}
+
+fn io_error(what: &str, source: io::Error) -> StartError {
+    StartError::Io {
+        what: what.to_owned(),
+        source,
+    }
+}
+
+/// The signals that stop a server.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+    hangup: Signal,
+}
+
+impl Signals {
+    fn new() -> io::Result<Self> {
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            hangup: signal(SignalKind::hangup())?,
+        })
+    }
+
+    /// Waits for the next one. Cancel safe.
+    async fn next(&mut self) -> &'static str {
+        tokio::select! {
+            _ = self.terminate.recv() => "SIGTERM",
+            _ = self.interrupt.recv() => "SIGINT",
+            _ = self.hangup.recv() => "SIGHUP",
+        }
+    }
+}

@@ -1,0 +1,7 @@
+//! The program `session-buddy`.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    session_buddy::cli::main()
+}

@@ -1,0 +1,198 @@
+//! The durable record of sessions.
+//!
+//! A store keeps the ledger and, folded from it, a row per session. It knows no rule: a [`Change`] looks at a session as
+//! it stands and decides; the store does what was decided as one step, and answers once that is on disk.
+
+pub mod ledger;
+pub mod sqlite;
+
+use std::{fmt, future::Future, pin::Pin};
+
+use session_model::{
+    Session, SessionFilter, SessionId, SessionRecord, Timestamp,
+    fold::{Accepted, Vitals},
+};
+
+/// What a call of a [`SessionStore`] gives.
+pub type StoreFuture<'a, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send + 'a>>;
+
+/// The durable record of sessions.
+pub trait SessionStore: Send + Sync {
+    /// Lets a change look at its session and does what it decides, as one step.
+    ///
+    /// Whoever is answered can rely on it: all that was decided, here and before, is on disk. Cancel safe: a change
+    /// that was handed over is done even when nobody waits for it any more.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Overloaded`] when too many changes wait already, [`StoreError::Stopping`] after
+    /// [`SessionStore::close`], [`StoreError::Unavailable`] when the disk or the database fails. Nothing was
+    /// acknowledged then, and the same change can be made again.
+    fn apply(&self, change: Box<dyn Change>) -> StoreFuture<'_, Verdict>;
+
+    /// Gives a session.
+    fn get(&self, id: SessionId) -> StoreFuture<'_, Option<Stored>>;
+
+    /// Gives sessions, newest first by start and id.
+    fn list(&self, query: ListQuery) -> StoreFuture<'_, Page>;
+
+    /// Gives the ids that begin with `prefix` or whose last part does, at most `limit`, in the order of their text.
+    fn find(&self, prefix: String, limit: usize) -> StoreFuture<'_, Vec<SessionId>>;
+
+    /// Tells how the store is, without touching the disk.
+    fn health(&self) -> StoreHealth;
+
+    /// Commits what waits and lets go of the database. Later calls fail with [`StoreError::Stopping`].
+    fn close(&self) -> StoreFuture<'_, ()>;
+}
+
+/// A change to one session.
+pub trait Change: Send {
+    /// The session.
+    fn session_id(&self) -> &SessionId;
+
+    /// Looks at the session as it stands, `None` where it is unknown, and decides.
+    fn decide(&self, standing: Option<&Standing>) -> Decision;
+}
+
+/// A session as it stands.
+#[derive(Clone, Debug)]
+pub struct Standing {
+    /// What its ledger records say.
+    pub session: Session,
+    /// What heartbeats fed.
+    pub vitals: Vitals,
+}
+
+/// What a change decided.
+#[derive(Debug)]
+pub struct Decision {
+    /// Records for the ledger, in order.
+    pub records: Vec<Accepted>,
+    /// What heartbeats feed from now on; `None` leaves it as it is. A start always gives it.
+    pub vitals: Option<Vitals>,
+    /// What its sender is told.
+    pub verdict: Verdict,
+}
+
+/// What came of a change.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// The session is on record.
+    Tracked,
+    /// The session is on record with other content.
+    Conflict,
+    /// The session is alive.
+    Alive {
+        /// How long it counts as alive without another heartbeat, in seconds.
+        lease_seconds: Option<u32>,
+    },
+    /// The session is closed.
+    Ended,
+    /// The session is unknown.
+    NotFound,
+    /// The session is proved alive, and closing it takes force.
+    ForceNeeded,
+}
+
+/// A session as a store gives it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Stored {
+    /// Its record, without duration and liveness while active.
+    pub record: SessionRecord,
+    /// Until when it counts as alive.
+    pub lease_expires_at: Option<Timestamp>,
+}
+
+/// Which sessions to list.
+#[derive(Clone, Debug)]
+pub struct ListQuery {
+    /// Which ones.
+    pub filter: SessionFilter,
+    /// The last one of the page before.
+    pub after: Option<Cursor>,
+    /// The most to give.
+    pub limit: usize,
+    /// Whether to count all that match.
+    pub count: bool,
+    /// By what time the length of an active session is judged.
+    pub now: Timestamp,
+}
+
+/// A place in a list: the session that was given last.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Cursor {
+    /// Its start.
+    pub start_time: Timestamp,
+    /// Its id.
+    pub session_id: String,
+}
+
+/// A page of a list.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Page {
+    /// The sessions.
+    pub sessions: Vec<Stored>,
+    /// Where the next page begins; `None` on the last one.
+    pub next: Option<Cursor>,
+    /// How many match in all, where that was asked for or is plain.
+    pub total: Option<u64>,
+}
+
+/// How a store is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoreHealth {
+    /// Why changes are refused; `None` while they are taken.
+    pub failure: Option<String>,
+    /// Changes that wait.
+    pub queued: usize,
+    /// The most that may wait.
+    pub queue_limit: usize,
+}
+
+/// Why a store did not do what it was asked for.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum StoreError {
+    /// Too many changes wait.
+    #[error("too many changes wait to be written")]
+    Overloaded,
+    /// The store is being closed.
+    #[error("the server is stopping")]
+    Stopping,
+    /// The disk or the database fails.
+    #[error("the database cannot be used now: {0}")]
+    Unavailable(String),
+}
+
+impl fmt::Display for Cursor {
+    /// Writes the cursor as an opaque text.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let plain = format!("{}{}", self.start_time, self.session_id);
+        f.write_str(&data_encoding::BASE64URL_NOPAD.encode(plain.as_bytes()))
+    }
+}
+
+impl std::str::FromStr for Cursor {
+    type Err = InvalidCursor;
+
+    fn from_str(text: &str) -> Result<Self, InvalidCursor> {
+        /// Length of a [`Timestamp`] as text.
+        const TIME: usize = 27;
+        let bytes = data_encoding::BASE64URL_NOPAD
+            .decode(text.as_bytes())
+            .map_err(|_| InvalidCursor)?;
+        let plain = String::from_utf8(bytes).map_err(|_| InvalidCursor)?;
+        let (time, session_id) = plain.split_at_checked(TIME).ok_or(InvalidCursor)?;
+        let start_time = time.parse().map_err(|_| InvalidCursor)?;
+        let session_id: SessionId = session_id.parse().map_err(|_| InvalidCursor)?;
+        Ok(Self {
+            start_time,
+            session_id: session_id.to_string(),
+        })
+    }
+}
+
+/// A text that is no [`Cursor`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("not a cursor of this server; take it from the last answer, or leave it out to begin anew")]
+pub struct InvalidCursor;

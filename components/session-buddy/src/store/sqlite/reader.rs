@@ -1,0 +1,254 @@
+//! The questions that a store answers, and the connections on which it does.
+
+use std::{
+    path::PathBuf,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use rusqlite::{Connection, OptionalExtension, params_from_iter, types::Value};
+use session_model::{SessionId, SessionStatus};
+
+use super::{
+    chain_of_causes, open_to_read,
+    row::{COLUMNS, Cell, Row},
+};
+use crate::store::{Cursor, ListQuery, Page, StoreError, StoreFuture, Stored};
+
+/// Connections that wait for work. More are opened when all are busy; so many are kept.
+const KEPT: usize = 4;
+
+/// Connections for reading.
+#[derive(Debug)]
+pub(super) struct Readers {
+    path: PathBuf,
+    idle: Mutex<Vec<Connection>>,
+}
+
+impl Readers {
+    pub(super) const fn new(path: PathBuf) -> Self {
+        Self {
+            path,
+            idle: Mutex::new(Vec::new()),
+        }
+    }
+
+    /// Asks a question on a thread that may block.
+    pub(super) fn read<T: Send + 'static>(
+        self: &Arc<Self>,
+        question: impl FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
+    ) -> StoreFuture<'static, T> {
+        let readers = Arc::clone(self);
+        Box::pin(async move {
+            let answer = tokio::task::spawn_blocking(move || {
+                let connection = readers.take().map_err(|error| unavailable(&error))?;
+                let answer = question(&connection).map_err(|error| unavailable(&error))?;
+                readers.put_back(connection);
+                Ok(answer)
+            });
+            answer.await.map_err(|error| unavailable(&error))?
+        })
+    }
+
+    fn take(&self) -> Result<Connection, super::OpenError> {
+        let idle = self
+            .idle
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .pop();
+        idle.map_or_else(|| open_to_read(&self.path), Ok)
+    }
+
+    pub(super) fn put_back(&self, connection: Connection) {
+        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        if idle.len() < KEPT {
+            idle.push(connection);
+        }
+    }
+
+    pub(super) fn close(&self) {
+        self.idle
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clear();
+    }
+}
+
+fn unavailable(error: &(dyn std::error::Error + 'static)) -> StoreError {
+    StoreError::Unavailable(chain_of_causes(error))
+}
+
+/// Gives a session.
+pub(super) fn get(connection: &Connection, id: &SessionId) -> rusqlite::Result<Option<Stored>> {
+    let sql = format!(
+        "SELECT {} FROM sessions WHERE session_id = ?1",
+        COLUMNS.join(", ")
+    );
+    let row = connection
+        .prepare_cached(&sql)?
+        .query_row([id.as_str()], Row::read)
+        .optional()?;
+    Ok(row.map(Row::into_stored))
+}
+
+/// Conditions of a query and what is bound to their places.
+struct Conditions {
+    sql: Vec<String>,
+    values: Vec<Value>,
+}
+
+impl Conditions {
+    fn of(query: &ListQuery) -> Self {
+        let mut conditions = Self {
+            sql: Vec::new(),
+            values: Vec::new(),
+        };
+        let filter = &query.filter;
+        conditions.one_of("session_type", &filter.session_type);
+        conditions.one_of("component_name", &filter.component);
+        conditions.one_of("username", &filter.user);
+        conditions.one_of("status", &filter.status);
+        if filter.incomplete {
+            // As text, so that the partial index on what is active fits.
+            conditions
+                .sql
+                .push(format!("status = '{}'", SessionStatus::Active));
+        }
+        if let Some(after) = filter.after {
+            conditions.add("start_time >= ?", [after.to_cell()]);
+        }
+        if let Some(before) = filter.before {
+            conditions.add("start_time < ?", [before.to_cell()]);
+        }
+        if let Some(seconds) = filter.duration_greater {
+            // Of an active session: since receipt of its start, plus its age at receipt.
+            conditions.add(
+                "coalesce(duration_seconds, CAST(
+                     max(0, (julianday(?) - julianday(created_at)) * 86400)
+                   + max(0, (julianday(created_at) - julianday(start_time)) * 86400 - coalesce(skew_seconds, 0))
+                 AS INTEGER)) > ?",
+                [query.now.to_cell(), seconds.to_cell()],
+            );
+        }
+        conditions
+    }
+
+    fn add(&mut self, sql: &str, values: impl IntoIterator<Item = Value>) {
+        self.sql.push(sql.to_owned());
+        self.values.extend(values);
+    }
+
+    fn one_of(&mut self, column: &str, values: &[impl ToString]) {
+        if !values.is_empty() {
+            let places = vec!["?"; values.len()].join(", ");
+            self.add(
+                &format!("{column} IN ({places})"),
+                values.iter().map(|value| Value::Text(value.to_string())),
+            );
+        }
+    }
+
+    fn clause(&self) -> String {
+        if self.sql.is_empty() {
+            String::new()
+        } else {
+            format!("WHERE {}", self.sql.join(" AND "))
+        }
+    }
+}
+
+/// Gives sessions, newest first.
+pub(super) fn list(connection: &Connection, query: &ListQuery) -> rusqlite::Result<Page> {
+    let mut conditions = Conditions::of(query);
+    let total = if query.count {
+        Some(count(connection, &conditions)?)
+    } else {
+        None
+    };
+    if let Some(Cursor {
+        start_time,
+        session_id,
+    }) = &query.after
+    {
+        let place = [start_time.to_cell(), session_id.to_cell()];
+        conditions.add("(start_time, session_id) < (?, ?)", place);
+    }
+    let sql = format!(
+        "SELECT {} FROM sessions {} ORDER BY start_time DESC, session_id DESC LIMIT ?",
+        COLUMNS.join(", "),
+        conditions.clause()
+    );
+    // One more than asked for tells whether there is another page.
+    let limit = i64::try_from(query.limit.saturating_add(1)).unwrap_or(i64::MAX);
+    let mut statement = connection.prepare_cached(&sql)?;
+    let rows = statement.query_map(
+        params_from_iter(conditions.values.into_iter().chain([limit.to_cell()])),
+        Row::read,
+    )?;
+    let mut sessions = rows
+        .map(|row| row.map(Row::into_stored))
+        .collect::<rusqlite::Result<Vec<_>>>()?;
+    let more = sessions.len() > query.limit;
+    sessions.truncate(query.limit);
+    let next = sessions.last().filter(|_| more).map(|last| Cursor {
+        start_time: last.record.start_time,
+        session_id: last.record.session_id.clone(),
+    });
+    let all_here = query.after.is_none() && !more;
+    let total = total.or_else(|| all_here.then_some(sessions.len() as u64));
+    Ok(Page {
+        sessions,
+        next,
+        total,
+    })
+}
+
+fn count(connection: &Connection, conditions: &Conditions) -> rusqlite::Result<u64> {
+    let sql = format!("SELECT count(*) FROM sessions {}", conditions.clause());
+    connection
+        .prepare_cached(&sql)?
+        .query_row(params_from_iter(&conditions.values), |row| row.get(0))
+}
+
+/// Uses the index of the unique column.
+const FIND_BEGINNING: &str = "
+    SELECT session_id FROM sessions WHERE session_id >= ?1 AND session_id < ?2 ORDER BY session_id LIMIT ?3";
+
+/// Scans the index of the unique column: an id's last part is random, and an index on it would dirty a page for each
+/// start.
+const FIND_LAST_PART: &str = "
+    SELECT session_id FROM sessions WHERE substr(session_id, -8, ?2) = ?1 ORDER BY session_id LIMIT ?3";
+
+/// The length of the last part of our ids, in characters.
+const LAST_PART: usize = 8;
+
+/// Gives the ids that begin with `prefix` or whose last part does.
+pub(super) fn find(
+    connection: &Connection,
+    prefix: &str,
+    limit: usize,
+) -> rusqlite::Result<Vec<SessionId>> {
+    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+    let beyond = format!("{prefix}\u{10FFFF}");
+    let mut found: Vec<String> = connection
+        .prepare_cached(FIND_BEGINNING)?
+        .query_map((prefix, beyond, limit), |row| row.get(0))?
+        .collect::<rusqlite::Result<_>>()?;
+    let characters = prefix.chars().count();
+    if characters <= LAST_PART
+        && prefix
+            .bytes()
+            .all(|byte| matches!(byte, b'a'..=b'z' | b'2'..=b'7'))
+    {
+        let characters = i64::try_from(characters).unwrap_or(i64::MAX);
+        let mut statement = connection.prepare_cached(FIND_LAST_PART)?;
+        let by_last_part = statement.query_map((prefix, characters, limit), |row| row.get(0))?;
+        found.extend(by_last_part.collect::<rusqlite::Result<Vec<String>>>()?);
+        found.sort_unstable();
+        found.dedup();
+    }
+    Ok(found
+        .iter()
+        .filter_map(|id| id.parse().ok())
+        .take(usize::try_from(limit).unwrap_or(usize::MAX))
+        .collect())
+}

@@ -1,0 +1,93 @@
+//! The schema of the database, and how an older one becomes this one.
+
+use data_encoding::HEXLOWER;
+use rusqlite::{Connection, OptionalExtension, params};
+use sha2::{Digest, Sha256};
+
+use super::OpenError;
+
+/// Marks the file as ours: "SBDY".
+const APPLICATION_ID: i64 = 0x5342_4459;
+
+/// A step from one schema to the next. Steps are only ever added.
+struct Migration {
+    number: i64,
+    name: &'static str,
+    sql: &'static str,
+}
+
+const MIGRATIONS: &[Migration] = &[Migration {
+    number: 1,
+    name: "record",
+    sql: include_str!("migrations/0001_record.sql"),
+}];
+
+impl Migration {
+    /// Gives the SHA-256 of its text, so that a released step cannot change unnoticed.
+    fn checksum(&self) -> String {
+        HEXLOWER.encode(&Sha256::digest(self.sql.as_bytes()))
+    }
+}
+
+/// Checks that the database is ours and not newer than this program.
+pub(super) fn check(connection: &Connection) -> Result<(), OpenError> {
+    let application_id: i64 =
+        connection.pragma_query_value(None, "application_id", |row| row.get(0))?;
+    if application_id != APPLICATION_ID {
+        return Err(OpenError::Foreign);
+    }
+    let mut statement =
+        connection.prepare("SELECT number, checksum FROM migrations ORDER BY number")?;
+    let mut applied = statement.query([])?;
+    while let Some(row) = applied.next()? {
+        let (number, checksum): (i64, String) = (row.get(0)?, row.get(1)?);
+        let Some(migration) = MIGRATIONS
+            .iter()
+            .find(|migration| migration.number == number)
+        else {
+            return Err(OpenError::Newer {
+                found: number,
+                known: MIGRATIONS.len(),
+            });
+        };
+        if migration.checksum() != checksum {
+            return Err(OpenError::ChangedMigration { number });
+        }
+    }
+    Ok(())
+}
+
+/// Brings the database to this schema; a file without any content becomes one of ours.
+pub(super) fn migrate(connection: &mut Connection) -> Result<(), OpenError> {
+    let empty: bool = connection.query_row(
+        "SELECT NOT EXISTS (SELECT 1 FROM sqlite_schema)",
+        [],
+        |row| row.get(0),
+    )?;
+    let transaction = connection.transaction()?;
+    if empty {
+        transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
+        transaction.execute_batch(
+            "CREATE TABLE migrations (number INTEGER PRIMARY KEY, name TEXT NOT NULL, checksum TEXT NOT NULL) STRICT",
+        )?;
+    }
+    check(&transaction)?;
+    for migration in MIGRATIONS {
+        let applied = transaction
+            .query_row(
+                "SELECT 1 FROM migrations WHERE number = ?1",
+                [migration.number],
+                |_| Ok(()),
+            )
+            .optional()?;
+        if applied.is_none() {
+            transaction.execute_batch(migration.sql)?;
+            transaction.execute(
+                "INSERT INTO migrations (number, name, checksum) VALUES (?1, ?2, ?3)",
+                params![migration.number, migration.name, migration.checksum()],
+            )?;
+        }
+    }
+    transaction.commit()?;
+    Ok(())
+}

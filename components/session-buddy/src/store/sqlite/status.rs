@@ -1,0 +1,56 @@
+//! How the writer is, for whoever asks without touching the disk.
+
+use std::sync::{
+    Mutex, PoisonError,
+    atomic::{AtomicUsize, Ordering},
+};
+
+use crate::store::StoreHealth;
+
+/// The most changes that may wait.
+pub(super) const QUEUE_LIMIT: usize = 4096;
+
+/// Shared between the writer and those who hand it changes.
+#[derive(Debug, Default)]
+pub(super) struct Status {
+    queued: AtomicUsize,
+    failure: Mutex<Option<String>>,
+}
+
+impl Status {
+    /// Notes that a change is about to wait.
+    pub(super) fn queued(&self) {
+        self.queued.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Notes that changes no longer wait.
+    pub(super) fn taken(&self, changes: usize) {
+        self.queued.fetch_sub(changes, Ordering::Relaxed);
+    }
+
+    /// Notes a failure; tells whether it is news.
+    pub(super) fn failed(&self, failure: &str) -> bool {
+        let mut current = self.failure.lock().unwrap_or_else(PoisonError::into_inner);
+        let news = current.as_deref() != Some(failure);
+        *current = Some(failure.to_owned());
+        news
+    }
+
+    /// Notes that changes are taken again.
+    pub(super) fn recovered(&self) {
+        *self.failure.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+
+    /// Gives what is known.
+    pub(super) fn health(&self) -> StoreHealth {
+        StoreHealth {
+            failure: self
+                .failure
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .clone(),
+            queued: self.queued.load(Ordering::Relaxed),
+            queue_limit: QUEUE_LIMIT,
+        }
+    }
+}

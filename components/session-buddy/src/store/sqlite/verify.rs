@@ -1,0 +1,360 @@
+//! Does the record still say what was recorded?
+//!
+//! Two passes over one snapshot, in constant memory: along each chain (hashes, gaps in the numbers, commitments), then
+//! along the sessions (does folding a session's ledger records give its row). Each names the first difference.
+
+use std::{collections::BTreeMap, path::Path};
+
+use rusqlite::{Connection, Rows, params};
+use session_model::{Session, fold::Vitals};
+use uuid::Uuid;
+
+use super::{
+    OpenError, open_to_read,
+    row::{COLUMNS, Row},
+    writer::read_record,
+};
+use crate::store::ledger::{self, Hash, Header};
+
+/// What was verified.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Verified {
+    /// Ledger records.
+    pub records: u64,
+    /// Payloads that were erased: their commitments cannot be checked, nor can the sessions that they belong to.
+    pub erased: u64,
+    /// Sessions whose row was compared.
+    pub sessions: u64,
+    /// The last record of each chain: its id, number and hash.
+    pub heads: Vec<(Uuid, u64, Hash)>,
+}
+
+/// Why a database does not verify.
+#[derive(Debug, thiserror::Error)]
+pub enum VerifyError {
+    /// It cannot be opened.
+    #[error(transparent)]
+    Open(#[from] OpenError),
+    /// It cannot be read.
+    #[error("the database cannot be read")]
+    Read(#[from] rusqlite::Error),
+    /// It does not say what was recorded.
+    #[error("{place}: {what}")]
+    Difference {
+        /// Where the first difference stands.
+        place: String,
+        /// What it is.
+        what: String,
+    },
+}
+
+fn difference<T>(place: impl Into<String>, what: impl Into<String>) -> Result<T, VerifyError> {
+    Err(VerifyError::Difference {
+        place: place.into(),
+        what: what.into(),
+    })
+}
+
+/// Verifies a database.
+///
+/// # Errors
+///
+/// The first difference, or why there was nothing to look at.
+pub fn verify(path: &Path) -> Result<Verified, VerifyError> {
+    let connection = open_to_read(path)?;
+    // One transaction sees one moment, whatever is written meanwhile.
+    let snapshot = connection.unchecked_transaction()?;
+    let integrity: String = snapshot.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
+    if integrity != "ok" {
+        return difference("database file", integrity);
+    }
+    let mut verified = Verified::default();
+    verify_chains(&snapshot, &mut verified)?;
+    verify_sessions(&snapshot, &mut verified)?;
+    Ok(verified)
+}
+
+const RECORDS: &str = "
+    SELECT chain, seq, format, kind, session_id, received_at, payload_commitment, leaf_hash, chain_hash, salt, payload
+      FROM ledger LEFT JOIN ledger_payload USING (chain, seq)
+  ORDER BY chain, seq";
+
+fn verify_chains(snapshot: &Connection, verified: &mut Verified) -> Result<(), VerifyError> {
+    let mut heads: BTreeMap<i64, (Uuid, u64, Hash)> = BTreeMap::new();
+    let uuids = chains(snapshot)?;
+    let mut statement = snapshot.prepare(RECORDS)?;
+    let mut rows = statement.query([])?;
+    while let Some(row) = rows.next()? {
+        let (chain, seq): (i64, i64) = (row.get(0)?, row.get(1)?);
+        let place = format!("ledger record {seq} of chain {chain}");
+        let Some(uuid) = uuids.get(&chain) else {
+            return difference(place, "its chain is not in table chains");
+        };
+        let (previous_seq, previous) = heads
+            .get(&chain)
+            .map_or((None, [0; 32]), |(_, seq, hash)| (Some(*seq), *hash));
+        let expected = previous_seq.map_or(0, |seq| seq + 1);
+        let seq = u64::try_from(seq).unwrap_or(u64::MAX);
+        if seq != expected {
+            return difference(
+                format!("ledger record {expected} of chain {chain}"),
+                "it is missing",
+            );
+        }
+        let kind: String = row.get(3)?;
+        if (seq == 0) != (kind == ledger::GENESIS) {
+            return difference(place, format!("kind {kind:?} cannot stand here"));
+        }
+        let session_id: Option<String> = row.get(4)?;
+        let commitment: Option<Hash> = row.get(6)?;
+        let header = Header {
+            chain: *uuid,
+            seq,
+            format: row.get(2)?,
+            kind: &kind,
+            session_id: session_id.as_deref(),
+            received_at: row.get(5)?,
+            payload_commitment: commitment.as_ref(),
+        };
+        let leaf = header.leaf_hash();
+        if leaf != row.get::<_, Hash>(7)? {
+            return difference(
+                place,
+                "its content does not give its leaf hash: it was edited",
+            );
+        }
+        let hash = ledger::chain_hash(&previous, &leaf);
+        if hash != row.get::<_, Hash>(8)? {
+            return difference(
+                place,
+                "it does not follow from the record before it: one of them was replaced",
+            );
+        }
+        match (commitment, row.get::<_, Option<Hash>>(9)?) {
+            (Some(commitment), Some(salt)) => {
+                let payload = row.get_ref(10)?.as_blob().map_err(rusqlite::Error::from)?;
+                if ledger::payload_commitment(&salt, payload) != commitment {
+                    return difference(
+                        place,
+                        "its payload is not the one that it commits to: it was edited",
+                    );
+                }
+            }
+            (Some(_), None) => verified.erased += 1,
+            (None, None) => {}
+            (None, Some(_)) => {
+                return difference(place, "it has a payload that it does not commit to");
+            }
+        }
+        heads.insert(chain, (*uuid, seq, hash));
+        verified.records += 1;
+    }
+    if heads.len() != uuids.len() {
+        return difference("table chains", "it names a chain without a record");
+    }
+    let orphans: i64 = snapshot.query_row(
+        "SELECT count(*) FROM ledger_payload LEFT JOIN ledger USING (chain, seq) WHERE ledger.seq IS NULL",
+        [],
+        |row| row.get(0),
+    )?;
+    if orphans > 0 {
+        return difference(
+            "table ledger_payload",
+            format!("{orphans} payloads belong to no ledger record"),
+        );
+    }
+    verified.heads = heads.into_values().collect();
+    Ok(())
+}
+
+fn chains(snapshot: &Connection) -> rusqlite::Result<BTreeMap<i64, Uuid>> {
+    let mut statement = snapshot.prepare("SELECT chain, uuid FROM chains")?;
+    let chains = statement.query_map([], |row| Ok((row.get(0)?, Uuid::from_bytes(row.get(1)?))))?;
+    chains.collect()
+}
+
+/// Sorted outside memory by SQLite; the payloads are fetched one by one.
+const RECORDS_BY_SESSION: &str = "
+    SELECT session_id, chain, seq, kind, received_at FROM ledger
+     WHERE session_id IS NOT NULL ORDER BY session_id, chain, seq";
+
+const PAYLOAD: &str = "SELECT payload FROM ledger_payload WHERE chain = ?1 AND seq = ?2";
+
+fn verify_sessions(snapshot: &Connection, verified: &mut Verified) -> Result<(), VerifyError> {
+    let mut records = snapshot.prepare(RECORDS_BY_SESSION)?;
+    let mut records = Folding {
+        snapshot,
+        rows: records.query([])?,
+        ahead: None,
+    };
+    let sql = format!(
+        "SELECT {} FROM sessions ORDER BY session_id",
+        COLUMNS.join(", ")
+    );
+    let mut rows = snapshot.prepare(&sql)?;
+    let mut rows = rows.query([])?;
+    loop {
+        let folded = records.next()?;
+        let stored = rows.next()?.map(Row::read).transpose()?;
+        match (folded, stored) {
+            (None, None) => return Ok(()),
+            (Some(folded), None) => {
+                return difference(format!("session {}", folded.id), "its row is missing");
+            }
+            (None, Some(row)) => {
+                return difference(
+                    format!("session {}", row.record.session_id),
+                    "it has a row and no ledger record",
+                );
+            }
+            (Some(folded), Some(row)) => {
+                if folded.id < row.record.session_id {
+                    return difference(format!("session {}", folded.id), "its row is missing");
+                }
+                if folded.id > row.record.session_id {
+                    let place = format!("session {}", row.record.session_id);
+                    return difference(place, "it has a row and no ledger record");
+                }
+                if folded.erased {
+                    continue;
+                }
+                compare(&folded, &row)?;
+                verified.sessions += 1;
+            }
+        }
+    }
+}
+
+/// A session's ledger records, folded.
+struct Folded {
+    id: String,
+    session: Option<Session>,
+    start: (i64, i64),
+    erased: bool,
+}
+
+/// Folds the sessions one after the other from rows that are sorted by session.
+struct Folding<'a> {
+    snapshot: &'a Connection,
+    rows: Rows<'a>,
+    ahead: Option<Header5>,
+}
+
+/// Session, chain, number, kind and receipt of a record.
+type Header5 = (String, i64, i64, String, i64);
+
+impl Folding<'_> {
+    fn next(&mut self) -> Result<Option<Folded>, VerifyError> {
+        let Some(first) = (match self.ahead.take() {
+            Some(record) => Some(record),
+            None => self.read()?,
+        }) else {
+            return Ok(None);
+        };
+        let id = first.0.clone();
+        let (mut records, mut start, mut erased) = (Vec::new(), (0, 0), false);
+        let mut current = Some(first);
+        while let Some((record_id, chain, seq, kind, received_at)) = current {
+            if record_id != id {
+                self.ahead = Some((record_id, chain, seq, kind, received_at));
+                break;
+            }
+            if kind == "start" {
+                start = (chain, seq);
+            }
+            let mut payload = self.snapshot.prepare_cached(PAYLOAD)?;
+            let mut payload = payload.query(params![chain, seq])?;
+            match payload.next()? {
+                Some(row) => {
+                    let payload = row.get_ref(0)?.as_blob().map_err(rusqlite::Error::from)?;
+                    match read_record(&kind, received_at, payload) {
+                        Ok(record) => records.extend(record),
+                        Err(error) => {
+                            let place = format!("ledger record {seq} of chain {chain}");
+                            return difference(
+                                place,
+                                format!("its payload cannot be read: {error}"),
+                            );
+                        }
+                    }
+                }
+                None => erased = true,
+            }
+            current = self.read()?;
+        }
+        Ok(Some(Folded {
+            id,
+            session: Session::fold(records),
+            start,
+            erased,
+        }))
+    }
+
+    fn read(&mut self) -> rusqlite::Result<Option<Header5>> {
+        self.rows
+            .next()?
+            .map(|row| {
+                Ok((
+                    row.get(0)?,
+                    row.get(1)?,
+                    row.get(2)?,
+                    row.get(3)?,
+                    row.get(4)?,
+                ))
+            })
+            .transpose()
+    }
+}
+
+/// What heartbeats feed, which the ledger does not hold.
+const FED_BY_HEARTBEATS: &[&str] = &["last_seen", "lease_expires_at"];
+/// What they feed as well while a session is active.
+const FED_WHILE_ACTIVE: &[&str] = &[
+    "command_count",
+    "error_count",
+    "error_occurred",
+    "error_message",
+];
+
+fn compare(folded: &Folded, row: &Row) -> Result<(), VerifyError> {
+    let place = format!("session {}", folded.id);
+    let Some(session) = &folded.session else {
+        return difference(place, "it has no start in the ledger");
+    };
+    if session.id().as_str() != folded.id {
+        return difference(place, "its start is that of another session");
+    }
+    let vitals = Vitals {
+        last_seen: row.record.last_seen,
+        counters: session_model::Counters::default(),
+        lease_expires_at: row.sql_only.lease_expires_at,
+    };
+    let expected = Row::of(session, &vitals, folded.start);
+    let active = expected.record.status == session_model::SessionStatus::Active;
+    for ((column, expected), found) in COLUMNS.iter().zip(expected.values()).zip(row.values()) {
+        let fed =
+            FED_BY_HEARTBEATS.contains(column) || (active && FED_WHILE_ACTIVE.contains(column));
+        if !fed && expected != found {
+            return difference(
+                place,
+                format!(
+                    "column {column} is {}, and by the ledger {}",
+                    shown(&found),
+                    shown(&expected)
+                ),
+            );
+        }
+    }
+    Ok(())
+}
+
+fn shown(value: &rusqlite::types::Value) -> String {
+    use rusqlite::types::Value;
+    match value {
+        Value::Null => "null".to_owned(),
+        Value::Integer(number) => number.to_string(),
+        Value::Real(number) => number.to_string(),
+        Value::Text(text) => format!("{text:?}"),
+        Value::Blob(bytes) => format!("{} bytes", bytes.len()),
+    }
+}

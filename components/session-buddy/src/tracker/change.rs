@@ -1,0 +1,357 @@
+//! What each message does to a session.
+
+use jiff::SignedDuration;
+use session_model::{
+    ByHand, Counters, ExitReason, Fact, Gap, Loss, LossCause, Report, Revival, SessionEndEvent,
+    SessionHeartbeatEvent, SessionId, SessionStartEvent, SessionState, Started, Text, Timestamp,
+    fold::{Accepted, Strength, Vitals},
+    words::LostCause,
+};
+
+use super::{Delivery, lease_runs};
+use crate::store::{Change, Decision, Standing, Verdict};
+
+/// A lease is three heartbeats long, so that one may be late and one may be lost.
+const HEARTBEATS_PER_LEASE: u32 = 3;
+/// No lease is shorter than this, whatever the sender promises: 5 seconds.
+const LEASE_SECONDS_MIN: u32 = 5;
+
+impl Decision {
+    const fn nothing(verdict: Verdict) -> Self {
+        Self {
+            records: Vec::new(),
+            vitals: None,
+            verdict,
+        }
+    }
+
+    fn record(record: Accepted, vitals: Vitals, verdict: Verdict) -> Self {
+        Self {
+            records: vec![record],
+            vitals: Some(vitals),
+            verdict,
+        }
+    }
+}
+
+impl Delivery {
+    fn accepted(&self, received_at: Timestamp, fact: Fact) -> Accepted {
+        Accepted {
+            received_at,
+            origin: Some(self.origin.clone()),
+            subject: self.subject.clone(),
+            fact,
+        }
+    }
+}
+
+/// Gives how long a session counts as alive after a proof of life; `None` if its sender promised no heartbeats.
+fn lease_seconds(start: &SessionStartEvent) -> Option<u32> {
+    let interval = u32::try_from(start.heartbeat_interval_seconds?.get()).ok()?;
+    Some((interval * HEARTBEATS_PER_LEASE).max(LEASE_SECONDS_MIN))
+}
+
+fn lease_expires_at(start: &SessionStartEvent, now: Timestamp) -> Option<Timestamp> {
+    lease_seconds(start)
+        .map(|seconds| now.saturating_add(SignedDuration::from_secs(seconds.into())))
+}
+
+/// A start.
+pub(super) struct Start {
+    id: SessionId,
+    event: SessionStartEvent,
+    delivery: Delivery,
+    now: Timestamp,
+}
+
+impl Start {
+    pub(super) fn new(event: SessionStartEvent, delivery: Delivery, now: Timestamp) -> Self {
+        Self {
+            id: event.session_id(),
+            event,
+            delivery,
+            now,
+        }
+    }
+}
+
+impl Change for Start {
+    fn session_id(&self) -> &SessionId {
+        &self.id
+    }
+
+    fn decide(&self, standing: Option<&Standing>) -> Decision {
+        if let Some(standing) = standing {
+            let same = standing.session.started().event == self.event;
+            return Decision::nothing(if same {
+                Verdict::Tracked
+            } else {
+                Verdict::Conflict
+            });
+        }
+        let skew_micros = self
+            .delivery
+            .sent_at
+            .map(|sent_at| self.now.micros_since(sent_at));
+        let started = Started {
+            event: self.event.clone(),
+            skew_micros,
+        };
+        let vitals = Vitals {
+            last_seen: self.now,
+            counters: Counters::default(),
+            lease_expires_at: lease_expires_at(&self.event, self.now),
+        };
+        let record = self
+            .delivery
+            .accepted(self.now, Fact::Start(Box::new(started)));
+        Decision::record(record, vitals, Verdict::Tracked)
+    }
+}
+
+/// An end, or a deliverer's report that a shell died.
+pub(super) struct End {
+    event: SessionEndEvent,
+    delivery: Delivery,
+    now: Timestamp,
+}
+
+impl End {
+    pub(super) const fn new(event: SessionEndEvent, delivery: Delivery, now: Timestamp) -> Self {
+        Self {
+            event,
+            delivery,
+            now,
+        }
+    }
+
+    /// Gives what the event claims.
+    fn fact(&self, standing: &Standing) -> Fact {
+        let counters = Counters::from(&self.event).or(&standing.vitals.counters);
+        if self.event.exit_reason != Some(ExitReason::Lost) {
+            return Fact::Ended(Box::new(Report {
+                event: self.event.clone(),
+                counters,
+            }));
+        }
+        let cause = self.event.lost_cause.unwrap_or(LostCause::ProcessGone);
+        let last_seen = self.event.last_seen.unwrap_or(standing.vitals.last_seen);
+        let end_time = match cause {
+            // The moment at which it was seen to be gone; the last proof of life where its host went with it.
+            LostCause::ProcessGone => self.event.timestamp,
+            LostCause::HostRestarted => last_seen,
+        };
+        let reported_by = self.event.reported_by.as_ref().map(ToString::to_string);
+        Fact::Lost(Box::new(Loss {
+            cause: cause.into(),
+            round: standing.session.rounds(),
+            end_time,
+            last_seen,
+            closed_by: reported_by.or_else(|| self.delivery.subject.clone()),
+            counters,
+            event: Some(self.event.clone()),
+        }))
+    }
+}
+
+impl Change for End {
+    fn session_id(&self) -> &SessionId {
+        &self.event.session_id
+    }
+
+    fn decide(&self, standing: Option<&Standing>) -> Decision {
+        let Some(standing) = standing else {
+            return Decision::nothing(Verdict::NotFound);
+        };
+        close(
+            standing,
+            self.delivery.accepted(self.now, self.fact(standing)),
+        )
+    }
+}
+
+/// Closes a session if the claim is stronger than what stands.
+fn close(standing: &Standing, record: Accepted) -> Decision {
+    let mut closed = standing.session.clone();
+    closed.accept(record.clone());
+    if closed.strength() <= standing.session.strength() {
+        return Decision::nothing(Verdict::Ended);
+    }
+    let reported = matches!(record.fact, Fact::Ended(_));
+    let last_seen = if reported {
+        record.received_at
+    } else {
+        standing.vitals.last_seen
+    };
+    let vitals = Vitals {
+        last_seen,
+        lease_expires_at: None,
+        ..standing.vitals.clone()
+    };
+    Decision::record(record, vitals, Verdict::Ended)
+}
+
+/// A heartbeat.
+pub(super) struct Heartbeat {
+    event: SessionHeartbeatEvent,
+    delivery: Delivery,
+    now: Timestamp,
+}
+
+impl Heartbeat {
+    pub(super) const fn new(
+        event: SessionHeartbeatEvent,
+        delivery: Delivery,
+        now: Timestamp,
+    ) -> Self {
+        Self {
+            event,
+            delivery,
+            now,
+        }
+    }
+}
+
+impl Change for Heartbeat {
+    fn session_id(&self) -> &SessionId {
+        &self.event.session_id
+    }
+
+    fn decide(&self, standing: Option<&Standing>) -> Decision {
+        let Some(Standing { session, vitals }) = standing else {
+            return Decision::nothing(Verdict::NotFound);
+        };
+        let Strength::Presumed(_) = session.strength() else {
+            return Decision::nothing(Verdict::Ended);
+        };
+        let start = &session.started().event;
+        let records = match session.state() {
+            SessionState::Lost { loss, .. } => {
+                let gap = Gap {
+                    from: loss.last_seen,
+                    to: self.now,
+                };
+                let revival = Revival {
+                    round: loss.round,
+                    gap,
+                    event: self.event.clone(),
+                };
+                vec![
+                    self.delivery
+                        .accepted(self.now, Fact::Revived(Box::new(revival))),
+                ]
+            }
+            SessionState::Active | SessionState::Ended(_) | SessionState::Closed { .. } => {
+                Vec::new()
+            }
+        };
+        let alive = Vitals {
+            last_seen: self.now.max(vitals.last_seen),
+            counters: vitals.counters.clone().join(Counters::from(&self.event)),
+            lease_expires_at: lease_expires_at(start, self.now),
+        };
+        let verdict = Verdict::Alive {
+            lease_seconds: lease_seconds(start),
+        };
+        Decision {
+            records,
+            vitals: Some(alive),
+            verdict,
+        }
+    }
+}
+
+/// A lease that has run out.
+pub(super) struct Expire {
+    id: SessionId,
+    now: Timestamp,
+}
+
+impl Expire {
+    pub(super) const fn new(id: SessionId, now: Timestamp) -> Self {
+        Self { id, now }
+    }
+}
+
+impl Change for Expire {
+    fn session_id(&self) -> &SessionId {
+        &self.id
+    }
+
+    fn decide(&self, standing: Option<&Standing>) -> Decision {
+        let Some(standing) = standing else {
+            return Decision::nothing(Verdict::NotFound);
+        };
+        if *standing.session.state() != SessionState::Active {
+            return Decision::nothing(Verdict::Ended);
+        }
+        let Vitals {
+            last_seen,
+            counters,
+            lease_expires_at,
+        } = &standing.vitals;
+        if lease_expires_at.is_none() || lease_runs(*lease_expires_at, self.now) {
+            return Decision::nothing(Verdict::Alive {
+                lease_seconds: None,
+            });
+        }
+        let loss = Loss {
+            cause: LossCause::LeaseExpired,
+            round: standing.session.rounds(),
+            end_time: *last_seen,
+            last_seen: *last_seen,
+            closed_by: None,
+            counters: counters.clone(),
+            event: None,
+        };
+        let fact = Fact::Lost(Box::new(loss));
+        close(
+            standing,
+            Accepted {
+                received_at: self.now,
+                origin: None,
+                subject: None,
+                fact,
+            },
+        )
+    }
+}
+
+/// Somebody closes a session.
+pub(super) struct CloseByHand {
+    pub(super) id: SessionId,
+    pub(super) by: String,
+    pub(super) reason: Option<Text<500>>,
+    pub(super) force: bool,
+    pub(super) delivery: Delivery,
+    pub(super) now: Timestamp,
+}
+
+impl Change for CloseByHand {
+    fn session_id(&self) -> &SessionId {
+        &self.id
+    }
+
+    fn decide(&self, standing: Option<&Standing>) -> Decision {
+        let Some(standing) = standing else {
+            return Decision::nothing(Verdict::NotFound);
+        };
+        let Standing { session, vitals } = standing;
+        let alive = *session.state() == SessionState::Active
+            && lease_runs(vitals.lease_expires_at, self.now);
+        if alive && !self.force {
+            return Decision::nothing(Verdict::ForceNeeded);
+        }
+        let act = ByHand {
+            by: self.by.clone(),
+            reason: self.reason.as_ref().map(ToString::to_string),
+            last_seen: vitals.last_seen,
+            counters: vitals.counters.clone(),
+        };
+        close(
+            standing,
+            self.delivery
+                .accepted(self.now, Fact::ClosedByHand(Box::new(act))),
+        )
+    }
+}
