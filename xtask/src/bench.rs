@@ -1,0 +1,135 @@
+//! `cargo xtask bench`: the figures, as medians of repeats with their range, beside their targets.
+//!
+//! Rates are compared inside one repeat, the arms one after the other in an order that rotates, because the
+//! machine's own speed moves more between repeats than what is looked for.
+
+mod cli;
+mod footprint;
+mod latency;
+mod machine;
+mod prefilled;
+mod starts;
+mod table;
+
+use std::path::PathBuf;
+use std::process::Command;
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use clap::{Args, ValueEnum};
+
+use crate::workspace::{self, Profile};
+
+/// What to measure and how long.
+#[derive(Args)]
+pub(crate) struct Options {
+    #[arg(value_enum, default_value = "all")]
+    what: What,
+    /// Repeats; the table shows their median and range
+    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..))]
+    repeats: u32,
+    /// Length of one measured window [default: 3 for rates, 10 for latency]
+    #[arg(long)]
+    seconds: Option<u64>,
+    /// Sessions in the pre-filled store; 0 leaves it out
+    #[arg(long, default_value_t = 1_000_000)]
+    sessions: u64,
+    /// The server to measure [default: the release build of this checkout]
+    #[arg(long)]
+    binary: Option<PathBuf>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum What {
+    /// Durable starts per second beside a do-nothing tool and an echo
+    Starts,
+    /// Latency of starts at a fixed rate over 1,000 connections
+    Latency,
+    /// Start-up, memory, sizes
+    Footprint,
+    /// Time of `list-sessions` beside `true`
+    Cli,
+    All,
+}
+
+/// What every measurement needs to know.
+struct Setting {
+    binary: PathBuf,
+    repeats: u32,
+    seconds: Option<u64>,
+    sessions: u64,
+}
+
+impl Setting {
+    fn window(&self, default_seconds: u64) -> Duration {
+        Duration::from_secs(self.seconds.unwrap_or(default_seconds))
+    }
+}
+
+pub(crate) fn run(options: &Options) -> Result<()> {
+    if options.binary.is_none() {
+        build()?;
+    }
+    if cfg!(debug_assertions) {
+        return again_in_release();
+    }
+    let setting = Setting {
+        binary: options
+            .binary
+            .clone()
+            .unwrap_or_else(|| workspace::session_buddy(Profile::Release)),
+        repeats: options.repeats,
+        seconds: options.seconds,
+        sessions: options.sessions,
+    };
+    machine::print(&setting.binary);
+    let chosen = |what| options.what == What::All || options.what == what;
+    if chosen(What::Starts) {
+        starts::measure(&setting)?;
+    }
+    if chosen(What::Latency) {
+        latency::measure(&setting)?;
+    }
+    if chosen(What::Footprint) {
+        footprint::measure(&setting)?;
+    }
+    if chosen(What::Cli) {
+        cli::measure(&setting)?;
+    }
+    Ok(())
+}
+
+fn build() -> Result<()> {
+    let mut cargo = Command::new(workspace::cargo());
+    cargo.current_dir(workspace::root()).args([
+        "build",
+        "--quiet",
+        "--locked",
+        "--release",
+        "-p",
+        "session-buddy",
+    ]);
+    ensure!(
+        cargo.status()?.success(),
+        "cargo build --release -p session-buddy failed"
+    );
+    Ok(())
+}
+
+/// A debug build measures nothing worth knowing, so the same command runs again as a release build.
+fn again_in_release() -> Result<()> {
+    let mut cargo = Command::new(workspace::cargo());
+    cargo.args([
+        "run",
+        "--quiet",
+        "--locked",
+        "--release",
+        "-p",
+        "xtask",
+        "--",
+    ]);
+    cargo.args(std::env::args_os().skip(1));
+    let status = cargo.status().context("could not run cargo")?;
+    ensure!(status.success(), "the benchmark ended with {status}");
+    Ok(())
+}

@@ -1,0 +1,66 @@
+//! Chores of the workspace: `cargo xtask test` and `cargo xtask bench`.
+//!
+//! - [`test`]: the two stages, hermetic and external, and the installation of what they need.
+//! - [`bench`]: the figures, each beside its target, measured over whole paths with real processes.
+//! - [`kill9`]: the crash test; the external stage runs it.
+//! - [`baseline`]: what the server is compared with, as a process of its own.
+//! - [`load`]: the load generator; [`http`] and [`event`] are what it sends; [`server`] is what it sends it to.
+#![expect(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "what a chore prints is what it is for"
+)]
+
+mod baseline;
+mod bench;
+mod clock;
+mod event;
+mod http;
+mod kill9;
+mod load;
+mod process;
+mod server;
+mod test;
+mod workspace;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// Chores of the Session-Buddy workspace.
+#[derive(Parser)]
+#[command(name = "cargo xtask")]
+struct Arguments {
+    #[command(subcommand)]
+    chore: Chore,
+}
+
+#[derive(Subcommand)]
+enum Chore {
+    /// Run the test stages, installing what they need
+    Test(test::Options),
+    /// Measure the figures and print them beside their targets
+    Bench(bench::Options),
+    /// Kill the server at random moments under load and check what it kept
+    #[command(hide = true)]
+    Kill9(kill9::Options),
+    /// Serve what the server is compared with
+    #[command(hide = true)]
+    Baseline,
+}
+
+fn main() -> ExitCode {
+    let outcome = match Arguments::parse().chore {
+        Chore::Test(options) => test::run(&options),
+        Chore::Bench(options) => bench::run(&options),
+        Chore::Kill9(options) => kill9::run(&options),
+        Chore::Baseline => baseline::serve(),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
