@@ -52,7 +52,7 @@ pub trait Change: Send {
     fn session_id(&self) -> &SessionId;
 
     /// Looks at the session as it stands, `None` where it is unknown, and decides.
-    fn decide(&self, standing: Option<&Standing>) -> Decision;
+    fn decide(self: Box<Self>, standing: Option<&Standing>) -> Decision;
 }
 
 /// A session as it stands.

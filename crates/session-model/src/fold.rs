@@ -238,6 +238,7 @@ impl Strength {
 /// A session: everything that its accepted records say.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Session {
+    id: SessionId,
     start: Accepted,
     state: SessionState,
     strength: Strength,
@@ -249,10 +250,11 @@ pub struct Session {
 impl Session {
     /// Begins a session; `None` where the record is no start.
     pub fn begin(start: Accepted) -> Option<Self> {
-        let Fact::Start(_) = start.fact else {
+        let Fact::Start(started) = &start.fact else {
             return None;
         };
         Some(Self {
+            id: started.event.session_id(),
             decided_at: start.received_at,
             start,
             state: SessionState::Active,
@@ -323,8 +325,8 @@ impl Session {
     }
 
     /// Gives its id.
-    pub fn id(&self) -> SessionId {
-        self.started().event.session_id()
+    pub const fn id(&self) -> &SessionId {
+        &self.id
     }
 
     /// Gives its state.
@@ -355,7 +357,7 @@ impl Session {
         let ending = self.ending(vitals);
         let text = |text: &str| text.to_owned();
         SessionRecord {
-            session_id: event.session_id().to_string(),
+            session_id: self.id.to_string(),
             session_type: event.session_type.to_string(),
             component_name: event.component_name.to_string(),
             shell_type: event.shell_type.to_string(),

@@ -2,7 +2,7 @@
 
 use std::{borrow::Cow, fmt, str::FromStr};
 
-use data_encoding::Specification;
+use data_encoding::BASE32_NOPAD;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Serialize;
 use serde_json::Value;
@@ -139,15 +139,6 @@ impl JsonSchema for EventId {
 #[serde(transparent)]
 pub struct SessionId(String);
 
-/// RFC 4648 base32 in lower case.
-fn base32() -> Specification {
-    let mut specification = Specification::new();
-    specification
-        .symbols
-        .push_str("abcdefghijklmnopqrstuvwxyz234567");
-    specification
-}
-
 impl SessionId {
     /// The most code points of an id.
     pub const CHARACTERS_MAX: usize = 200;
@@ -156,18 +147,10 @@ impl SessionId {
     /// time in UTC. The 8 characters are the first 5 bytes of SHA-256 over the event id's 16 bytes, in lower-case
     /// base32, so that the shell knows its id before any server does.
     pub fn of_start(component: &ComponentName, timestamp: Timestamp, event_id: EventId) -> Self {
-        let at = timestamp.to_string();
-        let digits = |from: usize, to: usize| at[from..to].replace(['-', ':'], "");
+        let (date, time) = timestamp.to_digits();
         let hash = Sha256::digest(event_id.as_bytes());
-        let encoding = base32()
-            .encoding()
-            .expect("32 distinct symbols make a base32 encoding");
-        Self(format!(
-            "{component}-{}-{}-{}",
-            digits(0, 10),
-            digits(11, 19),
-            encoding.encode(&hash[..5])
-        ))
+        let last_part = BASE32_NOPAD.encode(&hash[..5]).to_ascii_lowercase();
+        Self(format!("{component}-{date:08}-{time:06}-{last_part}"))
     }
 
     /// Gives the id as text.

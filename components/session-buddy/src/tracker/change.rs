@@ -80,7 +80,7 @@ impl Change for Start {
         &self.id
     }
 
-    fn decide(&self, standing: Option<&Standing>) -> Decision {
+    fn decide(self: Box<Self>, standing: Option<&Standing>) -> Decision {
         if let Some(standing) = standing {
             let same = standing.session.started().event == self.event;
             return Decision::nothing(if same {
@@ -159,7 +159,7 @@ impl Change for End {
         &self.event.session_id
     }
 
-    fn decide(&self, standing: Option<&Standing>) -> Decision {
+    fn decide(self: Box<Self>, standing: Option<&Standing>) -> Decision {
         let Some(standing) = standing else {
             return Decision::nothing(Verdict::NotFound);
         };
@@ -177,17 +177,14 @@ fn close(standing: &Standing, record: Accepted) -> Decision {
     if closed.strength() <= standing.session.strength() {
         return Decision::nothing(Verdict::Ended);
     }
-    let reported = matches!(record.fact, Fact::Ended(_));
-    let last_seen = if reported {
-        record.received_at
-    } else {
-        standing.vitals.last_seen
+    let Vitals { last_seen, counters, .. } = standing.vitals.clone();
+    let (last_seen, counters) = match &record.fact {
+        Fact::Ended(report) => (record.received_at, report.counters.clone()),
+        Fact::Lost(loss) => (last_seen, loss.counters.clone()),
+        Fact::ClosedByHand(act) => (last_seen, act.counters.clone()),
+        Fact::Start(_) | Fact::Revived(_) => (last_seen, counters),
     };
-    let vitals = Vitals {
-        last_seen,
-        lease_expires_at: None,
-        ..standing.vitals.clone()
-    };
+    let vitals = Vitals { last_seen, counters, lease_expires_at: None };
     Decision::record(record, vitals, Verdict::Ended)
 }
 
@@ -217,7 +214,7 @@ impl Change for Heartbeat {
         &self.event.session_id
     }
 
-    fn decide(&self, standing: Option<&Standing>) -> Decision {
+    fn decide(self: Box<Self>, standing: Option<&Standing>) -> Decision {
         let Some(Standing { session, vitals }) = standing else {
             return Decision::nothing(Verdict::NotFound);
         };
@@ -278,7 +275,7 @@ impl Change for Expire {
         &self.id
     }
 
-    fn decide(&self, standing: Option<&Standing>) -> Decision {
+    fn decide(self: Box<Self>, standing: Option<&Standing>) -> Decision {
         let Some(standing) = standing else {
             return Decision::nothing(Verdict::NotFound);
         };
@@ -332,7 +329,7 @@ impl Change for CloseByHand {
         &self.id
     }
 
-    fn decide(&self, standing: Option<&Standing>) -> Decision {
+    fn decide(self: Box<Self>, standing: Option<&Standing>) -> Decision {
         let Some(standing) = standing else {
             return Decision::nothing(Verdict::NotFound);
         };

@@ -114,10 +114,10 @@ impl Conditions {
                 .push(format!("status = '{}'", SessionStatus::Active));
         }
         if let Some(after) = filter.after {
-            conditions.add("start_time >= ?", [after.to_cell()]);
+            conditions.add("start_time >= ?", [after.into_cell()]);
         }
         if let Some(before) = filter.before {
-            conditions.add("start_time < ?", [before.to_cell()]);
+            conditions.add("start_time < ?", [before.into_cell()]);
         }
         if let Some(seconds) = filter.duration_greater {
             // Of an active session: since receipt of its start, plus its age at receipt.
@@ -126,7 +126,7 @@ impl Conditions {
                      max(0, (julianday(?) - julianday(created_at)) * 86400)
                    + max(0, (julianday(created_at) - julianday(start_time)) * 86400 - coalesce(skew_seconds, 0))
                  AS INTEGER)) > ?",
-                [query.now.to_cell(), seconds.to_cell()],
+                [query.now.into_cell(), seconds.into_cell()],
             );
         }
         conditions
@@ -169,7 +169,7 @@ pub(super) fn list(connection: &Connection, query: &ListQuery) -> rusqlite::Resu
         session_id,
     }) = &query.after
     {
-        let place = [start_time.to_cell(), session_id.to_cell()];
+        let place = [start_time.into_cell(), session_id.clone().into_cell()];
         conditions.add("(start_time, session_id) < (?, ?)", place);
     }
     let sql = format!(
@@ -181,7 +181,7 @@ pub(super) fn list(connection: &Connection, query: &ListQuery) -> rusqlite::Resu
     let limit = i64::try_from(query.limit.saturating_add(1)).unwrap_or(i64::MAX);
     let mut statement = connection.prepare_cached(&sql)?;
     let rows = statement.query_map(
-        params_from_iter(conditions.values.into_iter().chain([limit.to_cell()])),
+        params_from_iter(conditions.values.into_iter().chain([limit.into_cell()])),
         Row::read,
     )?;
     let mut sessions = rows

@@ -62,15 +62,15 @@ impl Row {
 
 macro_rules! columns {
     (record { $($record:ident)+ } sql_only { $($sql_only:ident)+ }) => {
-        /// The columns, in the order of [`Row::values`].
+        /// The columns, in the order of [`Row::into_values`].
         pub(super) const COLUMNS: &[&str] = &[$(stringify!($record),)+ $(stringify!($sql_only),)+];
 
         impl Row {
             /// Gives the values of the columns.
-            pub(super) fn values(&self) -> Vec<Value> {
+            pub(super) fn into_values(self) -> Vec<Value> {
                 let mut values = Vec::with_capacity(COLUMNS.len());
-                $(values.push(self.record.$record.to_cell());)+
-                $(values.push(self.sql_only.$sql_only.to_cell());)+
+                $(values.push(self.record.$record.into_cell());)+
+                $(values.push(self.sql_only.$sql_only.into_cell());)+
                 values
             }
 
@@ -128,7 +128,7 @@ pub(super) const CHANGING: &[&str] = &[
 
 /// A value as it stands in a column.
 pub(super) trait Cell: Sized {
-    fn to_cell(&self) -> Value;
+    fn into_cell(self) -> Value;
     fn from_cell(value: ValueRef<'_>) -> Result<Self, String>;
 }
 
@@ -144,8 +144,8 @@ fn text(value: ValueRef<'_>) -> Result<&str, String> {
 }
 
 impl<T: Cell> Cell for Option<T> {
-    fn to_cell(&self) -> Value {
-        self.as_ref().map_or(Value::Null, Cell::to_cell)
+    fn into_cell(self) -> Value {
+        self.map_or(Value::Null, Cell::into_cell)
     }
 
     fn from_cell(value: ValueRef<'_>) -> Result<Self, String> {
@@ -158,8 +158,8 @@ impl<T: Cell> Cell for Option<T> {
 }
 
 impl Cell for String {
-    fn to_cell(&self) -> Value {
-        Value::Text(self.clone())
+    fn into_cell(self) -> Value {
+        Value::Text(self)
     }
 
     fn from_cell(value: ValueRef<'_>) -> Result<Self, String> {
@@ -168,8 +168,8 @@ impl Cell for String {
 }
 
 impl Cell for i64 {
-    fn to_cell(&self) -> Value {
-        Value::Integer(*self)
+    fn into_cell(self) -> Value {
+        Value::Integer(self)
     }
 
     fn from_cell(value: ValueRef<'_>) -> Result<Self, String> {
@@ -178,8 +178,8 @@ impl Cell for i64 {
 }
 
 impl Cell for bool {
-    fn to_cell(&self) -> Value {
-        Value::Integer((*self).into())
+    fn into_cell(self) -> Value {
+        Value::Integer(self.into())
     }
 
     fn from_cell(value: ValueRef<'_>) -> Result<Self, String> {
@@ -188,8 +188,8 @@ impl Cell for bool {
 }
 
 impl Cell for f64 {
-    fn to_cell(&self) -> Value {
-        Value::Real(*self)
+    fn into_cell(self) -> Value {
+        Value::Real(self)
     }
 
     fn from_cell(value: ValueRef<'_>) -> Result<Self, String> {
@@ -198,7 +198,7 @@ impl Cell for f64 {
 }
 
 impl Cell for Number {
-    fn to_cell(&self) -> Value {
+    fn into_cell(self) -> Value {
         Value::Real(self.get())
     }
 
@@ -210,7 +210,7 @@ impl Cell for Number {
 macro_rules! text_cells {
     ($($type:ty),+) => {$(
         impl Cell for $type {
-            fn to_cell(&self) -> Value {
+            fn into_cell(self) -> Value {
                 Value::Text(self.to_string())
             }
 
@@ -234,8 +234,8 @@ text_cells!(
 macro_rules! json_cells {
     ($($type:ty),+) => {$(
         impl Cell for $type {
-            fn to_cell(&self) -> Value {
-                Value::Text(serde_json::to_string(self).expect("a model can be written as JSON"))
+            fn into_cell(self) -> Value {
+                Value::Text(serde_json::to_string(&self).expect("a model can be written as JSON"))
             }
 
             fn from_cell(value: ValueRef<'_>) -> Result<Self, String> {

@@ -218,7 +218,7 @@ fn verify_sessions(snapshot: &Connection, verified: &mut Verified) -> Result<(),
                 if folded.erased {
                     continue;
                 }
-                compare(&folded, &row)?;
+                compare(&folded, row)?;
                 verified.sessions += 1;
             }
         }
@@ -316,7 +316,7 @@ const FED_WHILE_ACTIVE: &[&str] = &[
     "error_message",
 ];
 
-fn compare(folded: &Folded, row: &Row) -> Result<(), VerifyError> {
+fn compare(folded: &Folded, row: Row) -> Result<(), VerifyError> {
     let place = format!("session {}", folded.id);
     let Some(session) = &folded.session else {
         return difference(place, "it has no start in the ledger");
@@ -331,7 +331,7 @@ fn compare(folded: &Folded, row: &Row) -> Result<(), VerifyError> {
     };
     let expected = Row::of(session, &vitals, folded.start);
     let active = expected.record.status == session_model::SessionStatus::Active;
-    for ((column, expected), found) in COLUMNS.iter().zip(expected.values()).zip(row.values()) {
+    for ((column, expected), found) in COLUMNS.iter().zip(expected.into_values()).zip(row.into_values()) {
         let fed =
             FED_BY_HEARTBEATS.contains(column) || (active && FED_WHILE_ACTIVE.contains(column));
         if !fed && expected != found {

@@ -7,14 +7,16 @@
 use std::{
     path::PathBuf,
     sync::{
-        Arc,
+        Arc, LazyLock,
         mpsc::{Receiver, TryRecvError},
     },
 };
 
 use rusqlite::{
-    CachedStatement, Connection, OptionalExtension, Transaction, params, params_from_iter,
+    CachedStatement, Connection, OptionalExtension, Transaction, TransactionBehavior, params,
+    params_from_iter,
 };
+use rusqlite::types::Value;
 use session_model::{
     Counters, Session, SessionId, Timestamp,
     fold::{Accepted, Kind, Vitals},
@@ -39,14 +41,25 @@ const BATCH_MAX: usize = 256;
 /// A change that waits, and whom to tell.
 pub(super) struct Job {
     pub(super) change: Box<dyn Change>,
-    pub(super) reply: oneshot::Sender<Result<Verdict, StoreError>>,
+    pub(super) reply: Reply,
 }
+
+/// Whom to tell what came of a change.
+type Reply = oneshot::Sender<Result<Verdict, StoreError>>;
 
 /// The writer: its connection while it is trusted, and how to get another.
 pub(super) struct Writer {
     path: PathBuf,
     chain: Option<Chain>,
     status: Arc<Status>,
+}
+
+impl Drop for Writer {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.status.failed("the writer came to a bug and stopped; the log says where");
+        }
+    }
 }
 
 /// A connection and the end of the chain that it writes.
@@ -83,17 +96,19 @@ impl Writer {
 
     /// Writes until every sender is gone, then closes the database.
     pub(super) fn run(mut self, jobs: &Receiver<Job>) {
-        let mut batch = Vec::with_capacity(BATCH_MAX);
         while let Ok(first) = jobs.recv() {
-            batch.push(first);
-            while batch.len() < BATCH_MAX {
+            let (mut changes, mut replies) = (vec![first.change], vec![first.reply]);
+            while changes.len() < BATCH_MAX {
                 match jobs.try_recv() {
-                    Ok(job) => batch.push(job),
+                    Ok(Job { change, reply }) => {
+                        changes.push(change);
+                        replies.push(reply);
+                    }
                     Err(TryRecvError::Empty | TryRecvError::Disconnected) => break,
                 }
             }
-            self.status.taken(batch.len());
-            self.commit(&mut batch);
+            self.status.taken(changes.len());
+            self.commit(changes, replies);
         }
         if let Some(chain) = self.chain.take()
             && let Err(error) = connection::checkpoint(&chain.connection)
@@ -103,16 +118,14 @@ impl Writer {
         }
     }
 
-    fn commit(&mut self, batch: &mut Vec<Job>) {
-        let result = self
-            .chain()
-            .and_then(|chain| chain.commit(batch).map_err(OpenError::from));
-        match result {
+    fn commit(&mut self, changes: Vec<Box<dyn Change>>, replies: Vec<Reply>) {
+        let committed = self.chain().and_then(|chain| Ok(chain.commit(changes)?));
+        match committed {
             Ok(verdicts) => {
                 self.status.recovered();
-                for (job, verdict) in batch.drain(..).zip(verdicts) {
+                for (reply, verdict) in replies.into_iter().zip(verdicts) {
                     // Whoever asked may have gone; the change is made all the same.
-                    let _ = job.reply.send(Ok(verdict));
+                    let _ = reply.send(Ok(verdict));
                 }
             }
             Err(failure) => {
@@ -121,10 +134,8 @@ impl Writer {
                 if self.status.failed(&failure) {
                     error!("Nothing can be written: {failure}");
                 }
-                for job in batch.drain(..) {
-                    let _ = job
-                        .reply
-                        .send(Err(StoreError::Unavailable(failure.clone())));
+                for reply in replies {
+                    let _ = reply.send(Err(StoreError::Unavailable(failure.clone())));
                 }
             }
         }
@@ -226,20 +237,12 @@ impl Chain {
     }
 
     /// Makes a batch of changes in one transaction. On an error nothing of it is made.
-    fn commit(&mut self, batch: &[Job]) -> Result<Vec<Verdict>, WriteError> {
-        let transaction = self
-            .connection
-            .transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
-        let mut writing = Writing {
-            transaction: &transaction,
-            key: self.key,
-            uuid: self.uuid,
-            head: self.head,
-        };
-        let verdicts = batch
-            .iter()
-            .map(|job| writing.apply(job.change.as_ref()))
-            .collect::<Result<Vec<_>, _>>()?;
+    fn commit(&mut self, changes: Vec<Box<dyn Change>>) -> Result<Vec<Verdict>, WriteError> {
+        let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        let mut writing =
+            Writing { transaction: &transaction, key: self.key, uuid: self.uuid, head: self.head };
+        let verdicts =
+            changes.into_iter().map(|change| writing.apply(change)).collect::<Result<Vec<_>, _>>()?;
         let head = writing.head;
         transaction.commit()?;
         self.head = head;
@@ -303,9 +306,9 @@ struct Writing<'a> {
 }
 
 impl Writing<'_> {
-    fn apply(&mut self, change: &dyn Change) -> Result<Verdict, WriteError> {
-        let id = change.session_id();
-        let standing = self.standing(id)?;
+    fn apply(&mut self, change: Box<dyn Change>) -> Result<Verdict, WriteError> {
+        let id = change.session_id().clone();
+        let standing = self.standing(&id)?;
         let Decision {
             records,
             vitals,
@@ -319,7 +322,7 @@ impl Writing<'_> {
             None => (None, None, (0, 0)),
         };
         for record in records {
-            let seq = self.append(id, &record)?;
+            let seq = self.append(&id, &record)?;
             match &mut session {
                 Some(session) => session.accept(record),
                 None => {
@@ -333,9 +336,9 @@ impl Writing<'_> {
             current_vitals = Some(vitals);
         }
         let (Some(session), Some(vitals)) = (session, current_vitals) else {
-            return Err(WriteError::NoStart(id.clone()));
+            return Err(WriteError::NoStart(id));
         };
-        self.put(&Row::of(&session, &vitals, start), new)?;
+        self.put(Row::of(&session, &vitals, start), new)?;
         Ok(verdict)
     }
 
@@ -418,27 +421,21 @@ impl Writing<'_> {
         Ok(seq)
     }
 
-    fn put(&self, row: &Row, new: bool) -> rusqlite::Result<()> {
-        let sql = if new { &*INSERT } else { &*UPDATE };
-        let values = row.values();
-        let statement = self.transaction.prepare_cached(sql);
+    fn put(&self, row: Row, new: bool) -> rusqlite::Result<()> {
+        let id = Value::Text(row.record.session_id.clone());
+        let values = row.into_values();
         if new {
-            statement?.execute(params_from_iter(values))?;
+            self.transaction.prepare_cached(&INSERT)?.execute(params_from_iter(values))?;
         } else {
-            let changing = COLUMNS
-                .iter()
-                .zip(values)
-                .filter(|(column, _)| CHANGING.contains(column));
-            let id = rusqlite::types::Value::Text(row.record.session_id.clone());
-            statement?.execute(params_from_iter(
-                changing.map(|(_, value)| value).chain([id]),
-            ))?;
+            let changing = COLUMNS.iter().zip(values).filter(|(column, _)| CHANGING.contains(column));
+            let values = changing.map(|(_, value)| value).chain([id]);
+            self.transaction.prepare_cached(&UPDATE)?.execute(params_from_iter(values))?;
         }
         Ok(())
     }
 }
 
-static INSERT: std::sync::LazyLock<String> = std::sync::LazyLock::new(|| {
+static INSERT: LazyLock<String> = LazyLock::new(|| {
     let places = vec!["?"; COLUMNS.len()].join(", ");
     format!(
         "INSERT INTO sessions ({}) VALUES ({places})",
@@ -446,7 +443,7 @@ static INSERT: std::sync::LazyLock<String> = std::sync::LazyLock::new(|| {
     )
 });
 
-static UPDATE: std::sync::LazyLock<String> = std::sync::LazyLock::new(|| {
+static UPDATE: LazyLock<String> = LazyLock::new(|| {
     let changing: Vec<_> = COLUMNS
         .iter()
         .filter(|column| CHANGING.contains(column))
