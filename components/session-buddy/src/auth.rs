@@ -41,8 +41,8 @@ pub enum Peer {
 pub struct TcpPeer {
     local: SocketAddr,
     remote: SocketAddr,
-    /// Looked up at most once, and not for reports.
-    owner: OnceLock<Option<u32>>,
+    /// Looked up for those who read and close, and remembered once it was found.
+    owner: OnceLock<u32>,
 }
 
 /// A caller may not do what it wants.
@@ -91,14 +91,12 @@ impl Peer {
             }
             (Self::Tcp(_), Right::Emit) => Ok(()),
             (Self::Tcp(peer), Right::Read | Right::Admin) => {
-                let owner = peer
-                    .owner
-                    .get_or_init(|| socket_owner::find(peer.remote, peer.local));
-                if owner.is_some_and(trusted) {
-                    Ok(())
-                } else {
-                    Err(Refusal::NotOwner)
+                let known = peer.owner.get().copied();
+                let owner = known.or_else(|| socket_owner::find(peer.remote, peer.local));
+                if let Some(owner) = owner {
+                    peer.owner.get_or_init(|| owner);
                 }
+                if owner.is_some_and(trusted) { Ok(()) } else { Err(Refusal::NotOwner) }
             }
         }
     }
@@ -116,7 +114,7 @@ impl Peer {
                 Origin {
                     transport: Transport::Tcp,
                     address,
-                    uid: peer.owner.get().copied().flatten(),
+                    uid: peer.owner.get().copied(),
                 }
             }
         }
@@ -126,7 +124,7 @@ impl Peer {
     pub fn name(&self) -> String {
         match self {
             Self::Unix { uid } => format!("uid {uid}"),
-            Self::Tcp(peer) => match peer.owner.get().copied().flatten() {
+            Self::Tcp(peer) => match peer.owner.get().copied() {
                 Some(uid) => format!("uid {uid}"),
                 None => peer.remote.ip().to_canonical().to_string(),
             },

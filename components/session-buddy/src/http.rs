@@ -101,7 +101,7 @@ impl Connected<IncomingStream<'_, TcpDoor>> for Peer {
 impl Connected<IncomingStream<'_, UnixListener>> for Peer {
     fn connect_info(stream: IncomingStream<'_, UnixListener>) -> Self {
         let uid = |stream: &UnixStream| stream.peer_cred().map(|peer| peer.uid());
-        // A peer that the kernel does not name is nobody: the id that overflows to.
+        // A peer that the kernel does not name is nobody: this is no valid user id.
         Self::Unix {
             uid: uid(stream.io()).unwrap_or(u32::MAX),
         }

@@ -8,6 +8,8 @@
 //! - [`cli`]: the command line.
 //! - [`clock`]: wall time, passed in.
 
+use std::error::Error;
+
 pub mod auth;
 pub mod cli;
 pub mod clock;
@@ -16,3 +18,13 @@ pub mod lifecycle;
 mod logging;
 pub mod store;
 pub mod tracker;
+
+/// Gives an error and its causes, the error first.
+fn causes<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
+    let mut next = Some(error);
+    std::iter::from_fn(move || {
+        let error = next?;
+        next = error.source();
+        Some(error)
+    })
+}

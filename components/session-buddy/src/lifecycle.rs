@@ -5,7 +5,6 @@ mod server_info;
 mod settings;
 
 use std::{
-    error::Error,
     fs::{File, TryLockError},
     io,
     net::SocketAddr,
@@ -84,23 +83,6 @@ fn already_running(owner: Option<&ServerInfo>) -> String {
     }
 }
 
-impl StartError {
-    /// Tells whether the system refused for want of permission.
-    pub fn is_permission(&self) -> bool {
-        let mut cause: Option<&(dyn Error + 'static)> = Some(self);
-        while let Some(error) = cause {
-            if error
-                .downcast_ref::<io::Error>()
-                .is_some_and(|error| error.kind() == io::ErrorKind::PermissionDenied)
-            {
-                return true;
-            }
-            cause = error.source();
-        }
-        false
-    }
-}
-
 /// A server that is ready: it owns its store and listens, and serves once it is run.
 pub struct Server {
     info: ServerInfo,
@@ -129,7 +111,7 @@ impl Server {
         let database = &settings.db_path;
         let store = SqliteStore::open(database, &clock).map_err(|source| match source {
             OpenError::Locked => {
-                StartError::AlreadyRunning(ServerInfo::read(&info_path).map(Box::new))
+                StartError::AlreadyRunning(None)
             }
             source => StartError::Database {
                 path: database.clone(),
@@ -226,7 +208,7 @@ fn lock_folder(folder: &Path, info_path: &Path) -> Result<File, StartError> {
     match file.try_lock() {
         Ok(()) => Ok(file),
         Err(TryLockError::WouldBlock) => Err(StartError::AlreadyRunning(
-            ServerInfo::read(info_path).map(Box::new),
+            ServerInfo::running(info_path).map(Box::new),
         )),
         Err(TryLockError::Error(source)) => Err(io_error("cannot lock the state folder", source)),
     }

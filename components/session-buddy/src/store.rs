@@ -26,7 +26,8 @@ pub trait SessionStore: Send + Sync {
     /// # Errors
     ///
     /// [`StoreError::Overloaded`] when too many changes wait already, [`StoreError::Stopping`] after
-    /// [`SessionStore::close`], [`StoreError::Unavailable`] when the disk or the database fails. Nothing was
+    /// [`SessionStore::close`], [`StoreError::Unavailable`] when the disk or the database fails, and
+    /// [`StoreError::Damaged`] when this session's record does. Nothing was
     /// acknowledged then, and the same change can be made again.
     fn apply(&self, change: Box<dyn Change>) -> StoreFuture<'_, Verdict>;
 
@@ -162,6 +163,9 @@ pub enum StoreError {
     /// The disk or the database fails.
     #[error("the database cannot be used now: {0}")]
     Unavailable(String),
+    /// What the database holds of this session makes no sense; trying again does not mend it.
+    #[error("the record of this session is damaged: {0}")]
+    Damaged(String),
 }
 
 impl fmt::Display for Cursor {

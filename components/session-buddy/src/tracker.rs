@@ -27,6 +27,16 @@ use crate::{
 pub struct Tracker {
     store: Arc<dyn SessionStore>,
     clock: Clock,
+    judge: Judge,
+}
+
+/// Who can tell whether an active session lives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Judge {
+    /// A server, which hears of it.
+    Server,
+    /// Nobody: no server runs.
+    Nobody,
 }
 
 /// How an event came.
@@ -76,9 +86,14 @@ pub struct Listing {
 }
 
 impl Tracker {
-    /// Puts the rules over a store.
+    /// Puts a server's rules over a store.
     pub fn new(store: Arc<dyn SessionStore>, clock: Clock) -> Self {
-        Self { store, clock }
+        Self { store, clock, judge: Judge::Server }
+    }
+
+    /// Puts the rules over a store while no server runs: nobody can tell whether an active session lives.
+    pub fn without_server(store: Arc<dyn SessionStore>, clock: Clock) -> Self {
+        Self { store, clock, judge: Judge::Nobody }
     }
 
     /// Takes a start: `tracked`, also when it is repeated; an error `CONFLICT` when the session is known with other
@@ -272,13 +287,13 @@ impl Tracker {
         self.store.close().await
     }
 
-    /// Gives a record as it stands now: a session is proved alive while its lease runs.
+    /// Gives a record as it stands now: to a server a session is proved alive while its lease runs.
     fn shown(&self, stored: Stored) -> SessionRecord {
         let now = self.clock.now();
-        let proof = if lease_runs(stored.lease_expires_at, now) {
-            ProofOfLife::Given
-        } else {
-            ProofOfLife::None
+        let proof = match self.judge {
+            Judge::Server if lease_runs(stored.lease_expires_at, now) => ProofOfLife::Given,
+            Judge::Server => ProofOfLife::None,
+            Judge::Nobody => ProofOfLife::NotAsked,
         };
         stored.record.as_of(now, proof)
     }

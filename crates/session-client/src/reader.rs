@@ -10,6 +10,7 @@ use hyper::{
     header::{CONTENT_TYPE, HOST, LINK},
 };
 use hyper_util::rt::TokioIo;
+use nix::unistd::Uid;
 use serde_json::{Value, json};
 use session_model::{SessionFilter, SessionRecord};
 use tokio::{
@@ -17,7 +18,7 @@ use tokio::{
     time::timeout,
 };
 
-use crate::problem::Problem;
+use crate::{problem::Problem, state_folder::ShortPath};
 
 /// How long a connection may take to be made: 1 second.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
@@ -141,12 +142,13 @@ impl Reader {
         let late = |_| unreachable(io::ErrorKind::TimedOut.into());
         let sender = match &destination {
             Destination::Socket(path) => {
-                let stream = timeout(CONNECT_TIMEOUT, UnixStream::connect(path))
+                let short = ShortPath::of(path).map_err(unreachable)?;
+                let stream = timeout(CONNECT_TIMEOUT, UnixStream::connect(short.as_path()))
                     .await
                     .map_err(late)?;
                 let stream = stream.map_err(unreachable)?;
                 let uid = stream.peer_cred().map_err(unreachable)?.uid();
-                if uid != 0 && uid != rustix::process::geteuid().as_raw() {
+                if uid != 0 && uid != Uid::effective().as_raw() {
                     return Err(ReaderError::Stranger { destination, uid });
                 }
                 handshake(TokioIo::new(stream), &destination).await?

@@ -2,8 +2,9 @@
 
 use std::{
     ffi::OsString,
-    fs::{self, DirBuilder},
+    fs::{self, DirBuilder, File},
     io,
+    os::fd::AsRawFd,
     os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt},
     path::{Path, PathBuf},
 };
@@ -87,7 +88,8 @@ pub fn prepare(path: &Path) -> Result<(), StateFolderError> {
         fs::create_dir_all(parent).map_err(io)?;
     }
     match DirBuilder::new().mode(0o700).create(path) {
-        Ok(()) => {}
+        // A folder whose name is not on disk takes what is in it along when the power goes.
+        Ok(()) => path.parent().map_or(Ok(()), |parent| File::open(parent)?.sync_all()).map_err(io)?,
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
         Err(error) => return Err(io(error)),
     }
@@ -105,6 +107,46 @@ pub fn prepare(path: &Path) -> Result<(), StateFolderError> {
         fs::set_permissions(path, fs::Permissions::from_mode(0o700)).map_err(io)?;
     }
     Ok(())
+}
+
+/// Gives the path of the server's Unix socket in a state folder.
+pub fn socket(state_folder: &Path) -> PathBuf {
+    state_folder.join("session-buddy.sock")
+}
+
+/// A path that a Unix socket can be bound or connected to, however long the path that it stands for is.
+#[derive(Debug)]
+pub struct ShortPath {
+    path: PathBuf,
+    /// Its folder, when the path goes through this descriptor.
+    _folder: Option<File>,
+}
+
+impl ShortPath {
+    /// The longest path that the system takes, in bytes (`sun_path` without its end).
+    const BYTES_MAX: usize = 107;
+
+    /// Makes a short path for a socket. It is good while this value lives.
+    ///
+    /// # Errors
+    ///
+    /// When the path is too long and its folder cannot be opened.
+    pub fn of(socket: &Path) -> io::Result<Self> {
+        let (Some(folder), Some(name)) = (socket.parent(), socket.file_name()) else {
+            return Ok(Self { path: socket.to_owned(), _folder: None });
+        };
+        if socket.as_os_str().len() <= Self::BYTES_MAX {
+            return Ok(Self { path: socket.to_owned(), _folder: None });
+        }
+        let folder = File::open(folder)?;
+        let path = PathBuf::from(format!("/proc/self/fd/{}", folder.as_raw_fd())).join(name);
+        Ok(Self { path, _folder: Some(folder) })
+    }
+
+    /// Gives the path.
+    pub fn as_path(&self) -> &Path {
+        &self.path
+    }
 }
 
 #[cfg(test)]

@@ -75,12 +75,12 @@ impl SessionFilter {
 
     fn set(&mut self, name: &str, value: &str, errors: &mut FieldErrors) {
         let mut problem = |message: String| errors.add(Place::root().member(name), message);
-        let alternatives = || {
-            value
-                .split(',')
-                .map(str::trim)
-                .filter(|value| !value.is_empty())
-        };
+        let alternatives = || value.split(',').map(str::trim);
+        // A name that is empty by accident must not stand for everybody; an account name may be empty.
+        if matches!(name, "type" | "component" | "status") && alternatives().any(str::is_empty) {
+            problem("must not be empty".to_owned());
+            return;
+        }
         match name {
             "type" => self.session_type.extend(alternatives().map(str::to_owned)),
             "component" => self.component.extend(alternatives().map(str::to_owned)),
@@ -215,6 +215,9 @@ mod tests {
 
     #[test]
     fn every_wrong_value_is_named() {
+        let empty = SessionFilter::from_pairs([("component", "")]).unwrap_err();
+        assert_eq!(empty.to_string(), "component: must not be empty");
+        assert_eq!(SessionFilter::from_pairs([("user", "")]).unwrap().user, [""]);
         let pairs = [
             ("status", "gone"),
             ("after", "yesterday"),

@@ -431,17 +431,18 @@ impl Session {
     fn ending(&self, vitals: &Vitals) -> Ending {
         let start = self.started().event.timestamp;
         let lasted = |end: Timestamp| Some(end.micros_since(start).max(0));
+        let reported = |event: Option<&SessionEndEvent>| {
+            let seconds = event.and_then(|event| event.duration_seconds)?;
+            Some(micros_of_seconds(seconds.get()))
+        };
         match &self.state {
             SessionState::Active => Ending::none(vitals.counters.clone()),
             SessionState::Ended(report) => {
                 let event = &report.event;
-                let reported = event
-                    .duration_seconds
-                    .map(|seconds| micros_of_seconds(seconds.get()));
                 Ending {
                     status: SessionStatus::Ended,
                     at: Some(event.timestamp),
-                    duration_micros: reported.or_else(|| lasted(event.timestamp)),
+                    duration_micros: reported(Some(event)).or_else(|| lasted(event.timestamp)),
                     known_by: Some(EndKnownBy::Reported),
                     exit_reason: event.exit_reason,
                     exit_code: event.exit_code.map(|code| code.get()),
@@ -463,7 +464,7 @@ impl Session {
             SessionState::Lost { closed_at, loss } => Ending {
                 status: SessionStatus::Lost,
                 at: Some(loss.end_time),
-                duration_micros: lasted(loss.end_time),
+                duration_micros: reported(loss.event.as_ref()).or_else(|| lasted(loss.end_time)),
                 known_by: Some(loss.cause.end_known_by()),
                 bounds: Some((loss.last_seen, *closed_at)),
                 closed_by: loss.closed_by.clone(),

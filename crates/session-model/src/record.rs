@@ -50,7 +50,7 @@ model! {
         required start_time: Timestamp,
         /// When it ended; null while active.
         nullable end_time: Timestamp,
-        /// How long it ran, whole seconds rounded down; while active how long it has run, and null in SQL and exports.
+        /// How long it ran, whole seconds rounded down; while active how long it has run, and null in SQL.
         nullable duration_seconds: i64,
         /// How its end is known; null while active.
         nullable end_known_by: EndKnownBy,
@@ -132,8 +132,10 @@ const STALE_AFTER_MICROS: i64 = 24 * 3_600 * 1_000_000;
 pub enum ProofOfLife {
     /// Its process is watched, or its lease runs.
     Given,
-    /// Neither, or no server was asked.
+    /// Neither.
     None,
+    /// No server was asked.
+    NotAsked,
 }
 
 impl SessionRecord {
@@ -147,7 +149,7 @@ impl SessionRecord {
                 ProofOfLife::None if now.micros_since(self.last_seen) >= STALE_AFTER_MICROS => {
                     Liveness::Stale
                 }
-                ProofOfLife::None => Liveness::Unknown,
+                ProofOfLife::None | ProofOfLife::NotAsked => Liveness::Unknown,
             });
         }
         self

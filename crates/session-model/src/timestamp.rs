@@ -11,7 +11,7 @@ use crate::field::{Field, FieldErrors, Place, expected, quoted};
 
 /// An instant from 0001-01-01T00:00:00Z to 9999-12-30T22:00:00Z, in whole microseconds, UTC.
 ///
-/// Read from RFC 3339 shape: `T` upper case, any number of fraction digits (those after the sixth are dropped), `Z`, an
+/// Read from RFC 3339 shape: `T` upper case, any number of fraction digits (those below a microsecond are dropped), `Z`, an
 /// offset `±hh:mm` or no zone, which means UTC. Second 60 is read as 59. Written in one fixed width, so that the
 /// order of the text is the order of time.
 ///

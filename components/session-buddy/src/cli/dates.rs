@@ -20,8 +20,9 @@ pub(super) fn instant(text: &str, now: Timestamp, zone: &TimeZone) -> Result<Tim
             "expected a date (2026-02-06), an RFC 3339 time or an age (90m, 12h, 7d, 2w), found {text:?}"
         )
     };
-    if text.len() == 10 {
-        let date: civil::Date = text.parse().map_err(|_| expected())?;
+    if text.len() == 10
+        && let Ok(date) = text.parse::<civil::Date>()
+    {
         let first = date.to_zoned(zone.clone()).map_err(|_| expected())?;
         return Ok(Timestamp::saturating_from(first.timestamp()));
     }

@@ -1,6 +1,6 @@
 //! `session-buddy end-session`
 
-use std::io::{BufRead, Write, stdin, stdout};
+use std::io::{self, BufRead, Write, stdin, stdout};
 
 use session_model::{Text, escape::for_line};
 
@@ -26,8 +26,36 @@ pub(super) struct Args {
 }
 
 pub(super) async fn run(args: Args) -> Result<(), Failure> {
+    let ids = ids(args.ids).map_err(|error| Failure::of(ExitStatus::Failed, &error))?;
+    if ids.is_empty() {
+        return Ok(());
+    }
+    let mut source = args.source.to_write().await?;
+    let (mut failed, mut written) = (0, Ok(()));
+    for id in &ids {
+        match source.end(id, args.reason.as_ref(), args.force).await {
+            // Who no longer reads still wants the others closed.
+            Ok(session) => {
+                let line = format!("{}: {}", for_line(&session.session_id), session.status);
+                written = written.and_then(|()| writeln!(stdout(), "{line}"));
+            }
+            Err(failure) => {
+                failure.report();
+                failed += 1;
+            }
+        }
+    }
+    source.close().await?;
+    match failed {
+        0 => written.map_err(Failure::writing),
+        _ => Err(Failure::new(ExitStatus::Failed, format!("{failed} of {} sessions were not closed", ids.len()))),
+    }
+}
+
+/// Gives the ids that were named, `-` replaced by the lines of standard input.
+fn ids(named: Vec<String>) -> io::Result<Vec<String>> {
     let mut ids = Vec::new();
-    for id in args.ids {
+    for id in named {
         if id == "-" {
             for line in stdin().lock().lines() {
                 ids.push(line?.trim().to_owned());
@@ -37,30 +65,5 @@ pub(super) async fn run(args: Args) -> Result<(), Failure> {
         }
     }
     ids.retain(|id| !id.is_empty());
-
-    let mut source = args.source.to_write().await?;
-    let mut failed = 0;
-    for id in &ids {
-        match source.end(id, args.reason.as_ref(), args.force).await {
-            Ok(session) => writeln!(
-                stdout(),
-                "{}: {}",
-                for_line(&session.session_id),
-                session.status
-            )?,
-            Err(failure) => {
-                // One that cannot be closed does not keep the others open.
-                failure.report();
-                failed += 1;
-            }
-        }
-    }
-    source.close().await?;
-    match failed {
-        0 => Ok(()),
-        _ => Err(Failure::new(
-            ExitStatus::Failed,
-            format!("{failed} of {} sessions were not closed", ids.len()),
-        )),
-    }
+    Ok(ids)
 }

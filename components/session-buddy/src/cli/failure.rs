@@ -6,24 +6,37 @@ use anstream::eprintln;
 use session_client::ReaderError;
 use session_model::escape::for_line;
 
-/// The exit codes.
+use crate::{causes, store::sqlite::OpenError};
+
+/// What to do when there is no server.
+pub(super) const START_A_SERVER: &str = "start a server with `session-buddy mcp start --foreground`";
+
+/// How a command ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ExitStatus {
     /// The request failed.
-    Failed = 1,
+    Failed,
     /// The command line is wrong.
-    Usage = 2,
-    /// There is no server, and no database to look at; or of `mcp`: a server runs already.
-    Unreachable = 3,
+    Usage,
+    /// There is no server, and no database to look at.
+    Unreachable,
+    /// Of `mcp`: a server runs already.
+    AlreadyRunning,
     /// Of `mcp`: the configuration or the database is wrong.
-    Configuration = 5,
+    Configuration,
     /// Of `mcp`: the system refuses.
-    Permission = 6,
+    Permission,
 }
 
 impl From<ExitStatus> for ExitCode {
     fn from(status: ExitStatus) -> Self {
-        Self::from(status as u8)
+        Self::from(match status {
+            ExitStatus::Failed => 1,
+            ExitStatus::Usage => 2,
+            ExitStatus::Unreachable | ExitStatus::AlreadyRunning => 3,
+            ExitStatus::Configuration => 5,
+            ExitStatus::Permission => 6,
+        })
     }
 }
 
@@ -41,27 +54,38 @@ pub struct Failure {
 impl Failure {
     /// Makes a failure from a message.
     pub fn new(status: ExitStatus, message: impl Into<String>) -> Self {
-        Self {
-            status,
-            message: message.into(),
-            causes: Vec::new(),
-            hint: None,
-            quiet: false,
-        }
+        Self { status, message: message.into(), causes: Vec::new(), hint: None, quiet: false }
     }
 
     /// Makes a failure from an error and its causes.
-    pub fn of(status: ExitStatus, error: &dyn Error) -> Self {
-        let mut causes = Vec::new();
-        let mut cause = error.source();
-        while let Some(error) = cause {
-            causes.push(error.to_string());
-            cause = error.source();
+    pub fn of(status: ExitStatus, error: &(dyn Error + 'static)) -> Self {
+        let mut causes = causes(error).map(ToString::to_string);
+        let message = causes.next().unwrap_or_default();
+        Self { causes: causes.collect(), ..Self::new(status, message) }
+    }
+
+    /// Makes a failure to write output: quiet when its reader has gone.
+    pub fn writing(error: io::Error) -> Self {
+        let quiet = error.kind() == io::ErrorKind::BrokenPipe;
+        Self { quiet, ..Self::of(ExitStatus::Failed, &error) }
+    }
+
+    /// Makes a failure from what a server, or the rules without one, refuse.
+    pub fn refused(code: &str, message: String, candidates: &[String]) -> Self {
+        let failure = Self::new(ExitStatus::Failed, message);
+        match code {
+            "AMBIGUOUS_ID" => failure.hint(format!("it could be {}", candidates.join(", "))),
+            "SESSION_ALIVE" => failure.hint("leave the shell, or close it on paper with `end-session --force`"),
+            "SESSION_NOT_FOUND" => failure.hint("`session-buddy list-sessions` shows what there is"),
+            _ => failure,
         }
-        Self {
-            causes,
-            ..Self::new(status, error.to_string())
-        }
+    }
+
+    /// Adds an error and its causes as causes.
+    #[must_use]
+    pub fn because(mut self, error: &(dyn Error + 'static)) -> Self {
+        self.causes.extend(causes(error).map(ToString::to_string));
+        self
     }
 
     /// Says what to do.
@@ -71,11 +95,13 @@ impl Failure {
         self
     }
 
-    /// Says what to do, unless that was said already.
+    /// Says what to do about what the system or the database refuses.
     #[must_use]
-    pub fn hint_if_none(mut self, hint: impl Into<String>) -> Self {
-        self.hint.get_or_insert_with(|| hint.into());
-        self
+    pub fn hint_for(self, error: &(dyn Error + 'static)) -> Self {
+        match causes(error).find_map(hint_for) {
+            Some(hint) => self.hint(hint),
+            None => self,
+        }
     }
 
     /// Prints the failure and gives its exit code.
@@ -94,39 +120,52 @@ impl Failure {
     }
 }
 
-impl From<io::Error> for Failure {
-    /// A failure to write: quiet when the reader has gone.
-    fn from(error: io::Error) -> Self {
-        let quiet = error.kind() == io::ErrorKind::BrokenPipe;
-        Self {
-            quiet,
-            ..Self::of(ExitStatus::Failed, &error)
+fn hint_for(error: &(dyn Error + 'static)) -> Option<&'static str> {
+    if let Some(error) = error.downcast_ref::<OpenError>() {
+        return match error {
+            OpenError::Locked => Some("the server that holds it is starting or stopping; try again"),
+            OpenError::Busy => Some("end what reads it, such as a long `verify` or an open `sqlite3`, and try again"),
+            OpenError::Foreign => Some("name another file with --db-path, or move this one away"),
+            OpenError::Newer { .. } => Some("install a newer session-buddy"),
+            OpenError::ChangedMigration { .. } => Some("use the session-buddy that made it, or a backup"),
+            OpenError::File { .. } | OpenError::Write(_) | OpenError::Database(_) => None,
+        };
+    }
+    if let Some(error) = error.downcast_ref::<rusqlite::Error>() {
+        return match error.sqlite_error_code()? {
+            rusqlite::ErrorCode::DiskFull => Some("make room on the disk, or name a file elsewhere with --db-path"),
+            rusqlite::ErrorCode::SystemIoFailure => Some("look at the disk: it is full, read-only or failing"),
+            rusqlite::ErrorCode::ReadOnly | rusqlite::ErrorCode::CannotOpen => {
+                Some("give its owner the right to write the file and its folder")
+            }
+            rusqlite::ErrorCode::DatabaseCorrupt => Some("`session-buddy verify` names the first difference; use a backup"),
+            _ => None,
+        };
+    }
+    match error.downcast_ref::<io::Error>()?.kind() {
+        io::ErrorKind::PermissionDenied => {
+            Some("run it as the owner, or name a place of your own with SESSION_BUDDY_HOME")
         }
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge => {
+            Some("make room on the disk, or name another place with SESSION_BUDDY_HOME")
+        }
+        io::ErrorKind::ReadOnlyFilesystem => Some("name a place that can be written with SESSION_BUDDY_HOME"),
+        io::ErrorKind::NotFound => Some("make the folder first, or name another place"),
+        io::ErrorKind::AddrInUse => Some("stop what listens there, or choose another port with --port"),
+        _ => None,
     }
 }
 
 impl From<ReaderError> for Failure {
     fn from(error: ReaderError) -> Self {
         match &error {
-            ReaderError::Unreachable { .. } => Self::of(ExitStatus::Unreachable, &error)
-                .hint("start a server with `session-buddy mcp start --foreground`"),
+            ReaderError::Unreachable { .. } => Self::of(ExitStatus::Unreachable, &error).hint(START_A_SERVER),
             ReaderError::Refused(problem) => {
-                let failure = Self::new(ExitStatus::Failed, problem.detail.clone());
-                match problem.code.as_str() {
-                    "AMBIGUOUS_ID" => {
-                        failure.hint(format!("it could be {}", problem.candidates.join(", ")))
-                    }
-                    "SESSION_ALIVE" => failure
-                        .hint("leave the shell, or close it on paper with `end-session --force`"),
-                    "SESSION_NOT_FOUND" => {
-                        failure.hint("`session-buddy list-sessions` shows what there is")
-                    }
-                    _ => failure,
-                }
+                Self::refused(&problem.code, problem.detail.clone(), &problem.candidates)
             }
-            ReaderError::Stranger { .. }
-            | ReaderError::Broken { .. }
-            | ReaderError::Foreign { .. } => Self::of(ExitStatus::Failed, &error),
+            ReaderError::Stranger { .. } | ReaderError::Broken { .. } | ReaderError::Foreign { .. } => {
+                Self::of(ExitStatus::Failed, &error)
+            }
         }
     }
 }

@@ -75,19 +75,19 @@ pub(super) async fn run(args: Args) -> Result<(), Failure> {
     let mut output =
         Output::to(args.output).map_err(|error| cannot_write(name.as_deref(), error))?;
     let (mut written, mut cursor) = (0, None);
-    writer.begin(&mut output)?;
+    writer.begin(&mut output).map_err(Failure::writing)?;
     loop {
         let page = source
             .list(&filter, limit - written, cursor.as_deref())
             .await?;
         written += page.sessions.len();
-        writer.page(&mut output, &page.sessions)?;
+        writer.page(&mut output, &page.sessions).map_err(Failure::writing)?;
         cursor = page.next;
         if cursor.is_none() || written >= limit {
             break;
         }
     }
-    writer.end(&mut output)?;
+    writer.end(&mut output).map_err(Failure::writing)?;
     output
         .finish()
         .map_err(|error| cannot_write(name.as_deref(), error))?;
@@ -112,6 +112,6 @@ fn cannot_write(name: Option<&str>, error: std::io::Error) -> Failure {
     match name {
         Some(name) => Failure::of(ExitStatus::Failed, &error)
             .hint(format!("--output {name} could not be written")),
-        None => error.into(),
+        None => Failure::writing(error),
     }
 }

@@ -1,6 +1,7 @@
 //! Writing sessions as JSON and CSV, to standard output or to a file that is put in its place when it is whole.
 
 use std::{
+    fs::{self, File, OpenOptions},
     io::{self, BufWriter, StdoutLock, Write},
     path::{Path, PathBuf},
 };
@@ -35,6 +36,8 @@ impl Format {
 pub(super) enum Output {
     /// To standard output.
     Standard(BufWriter<StdoutLock<'static>>),
+    /// To what is no regular file, such as a pipe: nothing can be put in its place.
+    Other(BufWriter<File>),
     /// To a file beside its place.
     File {
         unfinished: BufWriter<NamedTempFile>,
@@ -47,6 +50,18 @@ impl Output {
         let Some(place) = path else {
             return Ok(Self::Standard(BufWriter::new(io::stdout().lock())));
         };
+        match fs::metadata(&place) {
+            Ok(found) if !found.is_file() => {
+                return Ok(Self::Other(BufWriter::new(OpenOptions::new().write(true).open(place)?)));
+            }
+            // Through a link to the file that it means.
+            Ok(_) => return Self::beside(fs::canonicalize(place)?),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Self::beside(place),
+            Err(error) => return Err(error),
+        }
+    }
+
+    fn beside(place: PathBuf) -> io::Result<Self> {
         let folder = match place.parent() {
             Some(folder) if folder != Path::new("") => folder,
             _ => Path::new("."),
@@ -61,6 +76,7 @@ impl Output {
     pub(super) fn finish(self) -> io::Result<()> {
         match self {
             Self::Standard(mut output) => output.flush(),
+            Self::Other(mut output) => output.flush(),
             Self::File { unfinished, place } => {
                 let file = unfinished
                     .into_inner()
@@ -77,6 +93,7 @@ impl Write for Output {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         match self {
             Self::Standard(output) => output.write(bytes),
+            Self::Other(output) => output.write(bytes),
             Self::File { unfinished, .. } => unfinished.write(bytes),
         }
     }
@@ -84,6 +101,7 @@ impl Write for Output {
     fn flush(&mut self) -> io::Result<()> {
         match self {
             Self::Standard(output) => output.flush(),
+            Self::Other(output) => output.flush(),
             Self::File { unfinished, .. } => unfinished.flush(),
         }
     }
@@ -151,23 +169,21 @@ impl SessionWriter for CsvWriter {
     }
 }
 
-fn csv_line(
-    output: &mut Output,
-    cells: impl IntoIterator<Item = impl AsRef<[u8]>>,
-) -> io::Result<()> {
-    let mut writer = csv::WriterBuilder::new().from_writer(output);
-    writer.write_record(cells)?;
-    writer.flush()
+fn csv_line(output: &mut Output, cells: impl IntoIterator<Item = impl AsRef<[u8]>>) -> io::Result<()> {
+    let mut line = csv::Writer::from_writer(Vec::new());
+    line.write_record(cells)?;
+    output.write_all(&line.into_inner().map_err(io::Error::other)?)
 }
 
-/// Gives a value as a cell. A text that a spreadsheet would take for a formula gets an apostrophe in front of it.
+/// Gives a value as a cell. Characters that act on a terminal are escaped, and a text that a spreadsheet would take for
+/// a formula gets an apostrophe in front of it.
 fn csv_cell(value: &Value) -> String {
     match value {
         Value::Null => String::new(),
-        Value::String(text) if text.starts_with(['=', '+', '-', '@', '\t', '\r']) => {
-            format!("'{text}")
+        Value::String(text) => {
+            let guard = if text.starts_with(['=', '+', '-', '@', '\t', '\r']) { "'" } else { "" };
+            format!("{guard}{}", escape::for_line(text))
         }
-        Value::String(text) => text.clone(),
         Value::Array(_) | Value::Object(_) => escape::in_json(&value.to_string()).into_owned(),
         Value::Bool(_) | Value::Number(_) => value.to_string(),
     }
@@ -198,6 +214,7 @@ mod tests {
             (json!(null), ""),
             (json!({"a": "\u{202e}"}), r#"{"a":"\u202e"}"#),
             (json!("plain, \"quoted\""), "plain, \"quoted\""),
+            (json!("\u{1b}[31m"), "\\u{1b}[31m"),
         ] {
             assert_eq!(csv_cell(&value), cell);
         }

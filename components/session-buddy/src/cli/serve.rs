@@ -1,17 +1,29 @@
 //! `session-buddy mcp start`
 
-use std::io::{Write, stdout};
+use std::{
+    error::Error,
+    io::{self, Write, stdout},
+};
 
 use anstream::eprintln;
 use tracing::warn;
 
 use super::{ExitStatus, Failure};
 use crate::{
+    causes,
     clock::Clock,
     lifecycle::{Flags, Server, Settings, StartError},
     logging,
     store::sqlite::OpenError,
 };
+
+/// Secrets that this version does not know what to do with. Nobody should believe that they are in force.
+const UNUSED_SECRETS: [&str; 4] = [
+    "SESSION_BUDDY_SECRET",
+    "SESSION_BUDDY_SECRET_FILE",
+    "MAHAVISHNU_CROSS_PROJECT_AUTH_SECRET",
+    "MAHAVISHNU_CROSS_PROJECT_AUTH_SECRET_FILE",
+];
 
 /// Start the server
 #[derive(Debug, clap::Args)]
@@ -60,9 +72,16 @@ pub(super) fn run(args: Args) -> Result<(), Failure> {
     for unknown in &settings.unknown_keys {
         warn!("{unknown}");
     }
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()?;
+    for variable in UNUSED_SECRETS {
+        if std::env::var_os(variable).is_some_and(|value| !value.is_empty()) {
+            warn!(
+                "{variable} is set and protects nothing yet: any user of this machine may report, \
+                 and only the server's own user may read and close"
+            );
+        }
+    }
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    let runtime = runtime.map_err(|error| Failure::of(ExitStatus::Failed, &error))?;
     runtime.block_on(serve(&settings))
 }
 
@@ -85,13 +104,13 @@ async fn serve(settings: &Settings) -> Result<(), Failure> {
         // A server whose terminal is gone serves all the same.
         eprintln!("nobody reads standard output: {error}");
     }
-    Ok(server.run().await?)
+    server.run().await.map_err(|error| Failure::of(ExitStatus::Failed, &error))
 }
 
 fn failure(error: &StartError) -> Failure {
     let status = match error {
-        StartError::AlreadyRunning(_) => ExitStatus::Unreachable,
-        _ if error.is_permission() => ExitStatus::Permission,
+        StartError::AlreadyRunning(_) => ExitStatus::AlreadyRunning,
+        _ if causes(error).any(is_permission) => ExitStatus::Permission,
         StartError::NotLoopback(_) | StartError::StateFolder(_) => ExitStatus::Configuration,
         StartError::Database { source, .. } => match source {
             OpenError::Foreign | OpenError::Newer { .. } | OpenError::ChangedMigration { .. } => {
@@ -99,6 +118,7 @@ fn failure(error: &StartError) -> Failure {
             }
             OpenError::File { .. }
             | OpenError::Locked
+            | OpenError::Busy
             | OpenError::Write(_)
             | OpenError::Database(_) => ExitStatus::Failed,
         },
@@ -106,21 +126,18 @@ fn failure(error: &StartError) -> Failure {
     };
     let failure = Failure::of(status, error);
     match error {
-        StartError::AlreadyRunning(_) => failure.hint(
-            "use that server, or give this one a state folder of its own with SESSION_BUDDY_HOME",
-        ),
-        StartError::Listen { .. } => {
-            failure.hint("stop what listens there, or choose another port with --port")
+        StartError::AlreadyRunning(_) => {
+            failure.hint("use that server, or give this one a state folder of its own with SESSION_BUDDY_HOME")
         }
         StartError::NotLoopback(_) => failure.hint("listen on 127.0.0.1 or ::1"),
-        StartError::Database {
-            source: OpenError::Foreign,
-            ..
-        } => failure.hint("name another file with --db-path, or move this one away"),
-        StartError::Database {
-            source: OpenError::Newer { .. },
-            ..
-        } => failure.hint("install a newer session-buddy"),
-        StartError::StateFolder(_) | StartError::Database { .. } | StartError::Io { .. } => failure,
+        StartError::StateFolder(_)
+        | StartError::Listen { .. }
+        | StartError::Database { .. }
+        | StartError::Io { .. } => failure.hint_for(error),
     }
+}
+
+/// Tells whether the system refused for want of permission.
+fn is_permission(error: &(dyn Error + 'static)) -> bool {
+    error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::PermissionDenied)
 }

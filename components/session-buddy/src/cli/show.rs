@@ -37,7 +37,7 @@ pub(super) async fn run(args: Args) -> Result<(), Failure> {
     let session = args.source.to_read().await?.show(&args.id).await?;
     let text = match args.format {
         Format::Table => panel::render(&session, &zone),
-        Format::Json => output::pretty_json(&session)?,
+        Format::Json => output::pretty_json(&session).map_err(Failure::writing)?,
     };
-    Ok(writeln!(stdout(), "{text}")?)
+    writeln!(stdout(), "{text}").map_err(Failure::writing)
 }

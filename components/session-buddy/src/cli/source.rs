@@ -1,12 +1,18 @@
 //! Where a command finds sessions: at the running server, else in the database.
 
-use std::{path::Path, sync::Arc};
+use std::{
+    fs, io,
+    os::unix::fs::MetadataExt,
+    path::Path,
+    sync::Arc,
+};
 
 use anstream::eprintln;
+use nix::unistd::Uid;
 use session_client::{Destination, PAGE_MAX, Page, Reader, ReaderError};
 use session_model::{SessionFilter, SessionRecord, Text, Transport, fold::Origin};
 
-use super::{DatabaseArgs, ExitStatus, Failure};
+use super::{DatabaseArgs, ExitStatus, Failure, failure::START_A_SERVER};
 use crate::{
     clock::Clock,
     lifecycle::Settings,
@@ -73,30 +79,36 @@ impl SourceArgs {
     }
 }
 
+/// Gives the database, if there is one that is ours.
 fn existing(settings: &Settings) -> Result<&Path, Failure> {
     let path = &settings.db_path;
-    if path.exists() {
-        return Ok(path);
+    let name = path.display();
+    match fs::metadata(path) {
+        Ok(found) if found.uid() == Uid::effective().as_raw() || Uid::effective().is_root() => Ok(path),
+        Ok(found) => {
+            let message = format!("no server runs, and the database {name} belongs to user id {}", found.uid());
+            Err(Failure::new(ExitStatus::Failed, message).hint("ask its owner, or name your own with --db-path"))
+        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            let message = format!("no server runs, and there is no database {name}");
+            Err(Failure::new(ExitStatus::Unreachable, message).hint(START_A_SERVER))
+        }
+        Err(error) => {
+            let message = format!("no server runs, and the database {name} cannot be looked at");
+            Err(Failure::new(ExitStatus::Failed, message).because(&error))
+        }
     }
-    let message = format!(
-        "no server runs, and there is no database {}",
-        path.display()
-    );
-    Err(Failure::new(ExitStatus::Unreachable, message)
-        .hint("start a server with `session-buddy mcp start --foreground`"))
 }
 
 fn cannot_open(settings: &Settings, error: &OpenError) -> Failure {
-    let mut failure = Failure::of(ExitStatus::Failed, error);
-    if let OpenError::Locked = error {
-        failure = failure.hint("the server that holds it is starting or stopping; try again");
-    }
-    failure.hint_if_none(format!("the database is {}", settings.db_path.display()))
+    Failure::new(ExitStatus::Failed, format!("cannot use the database {}", settings.db_path.display()))
+        .because(error)
+        .hint_for(error)
 }
 
 impl Source {
     fn database(store: Arc<dyn SessionStore>) -> Self {
-        Self::Database(Tracker::new(store, Clock::system()))
+        Self::Database(Tracker::without_server(store, Clock::system()))
     }
 
     /// Gives a page of sessions, newest first.
@@ -149,7 +161,7 @@ impl Source {
                 .end(id, reason.map(|reason| &**reason), force)
                 .await?),
             Self::Database(tracker) => {
-                let uid = rustix::process::geteuid().as_raw();
+                let uid = Uid::effective().as_raw();
                 let origin = Origin {
                     transport: Transport::Stdio,
                     address: None,
@@ -184,14 +196,12 @@ impl From<StoreError> for Failure {
 
 impl From<ResolveError> for Failure {
     fn from(error: ResolveError) -> Self {
-        let failure = Self::of(ExitStatus::Failed, &error);
+        let message = error.to_string();
         match error {
-            ResolveError::NotFound(_) => {
-                failure.hint("`session-buddy list-sessions` shows what there is")
-            }
+            ResolveError::NotFound(_) => Self::refused("SESSION_NOT_FOUND", message, &[]),
             ResolveError::Ambiguous { candidates, .. } => {
                 let candidates: Vec<_> = candidates.iter().map(ToString::to_string).collect();
-                failure.hint(format!("it could be {}", candidates.join(", ")))
+                Self::refused("AMBIGUOUS_ID", message, &candidates)
             }
         }
     }
@@ -201,8 +211,7 @@ impl From<EndError> for Failure {
     fn from(error: EndError) -> Self {
         match error {
             EndError::Resolve(error) => error.into(),
-            EndError::Alive(_) => Self::of(ExitStatus::Failed, &error)
-                .hint("leave the shell, or close it on paper with `end-session --force`"),
+            EndError::Alive(_) => Self::refused("SESSION_ALIVE", error.to_string(), &[]),
         }
     }
 }

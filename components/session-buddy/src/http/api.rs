@@ -3,7 +3,7 @@
 use axum::{
     Json,
     body::Bytes,
-    extract::{ConnectInfo, Path, RawQuery, State},
+    extract::{ConnectInfo, Path, RawQuery, State, rejection::PathRejection},
     http::{HeaderMap, HeaderValue, header},
     response::{IntoResponse, Response},
 };
@@ -150,12 +150,17 @@ fn next_link(query: &str, next: &Cursor) -> String {
     format!("</api/sessions?{}>; rel=\"next\"", pairs.join("&"))
 }
 
+fn session_id(id: Result<Path<String>, PathRejection>) -> Result<String, Problem> {
+    id.map(|Path(id)| id).map_err(|rejection| Problem::parameter("id", rejection.body_text()))
+}
+
 /// `GET /api/sessions/{id}`
 pub(super) async fn show_session(
     State(app): State<App>,
     ConnectInfo(peer): ConnectInfo<Peer>,
-    Path(id): Path<String>,
+    id: Result<Path<String>, PathRejection>,
 ) -> Result<Json<SessionRecord>, Problem> {
+    let id = session_id(id)?;
     require(&peer, Right::Read).await?;
     Ok(Json(app.tracker.get(&id).await??))
 }
@@ -164,9 +169,10 @@ pub(super) async fn show_session(
 pub(super) async fn end_session(
     State(app): State<App>,
     ConnectInfo(peer): ConnectInfo<Peer>,
-    Path(id): Path<String>,
+    id: Result<Path<String>, PathRejection>,
     body: Bytes,
 ) -> Result<Json<SessionRecord>, Problem> {
+    let id = session_id(id)?;
     require(&peer, Right::Admin).await?;
     let body: Value = serde_json::from_slice(&body).map_err(|error| {
         Problem::new(

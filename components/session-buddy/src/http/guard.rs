@@ -1,19 +1,25 @@
 //! What every request must be before a handler sees it: from a browser's page of ours or from no browser, not too
 //! large, not too deep.
 
+use std::{net::IpAddr, time::Duration};
+
 use axum::{
-    body::{Body, to_bytes},
+    body::{Body, Bytes},
     extract::{ConnectInfo, Request},
     http::{HeaderMap, Method, StatusCode, header, uri::Authority},
     middleware::Next,
     response::{IntoResponse, Response},
 };
+use http_body_util::{BodyExt, Collected, LengthLimitError, Limited};
+use tokio::time::timeout;
 
 use super::Problem;
 use crate::auth::{Peer, Right};
 
 /// The most bytes of a body: 1 MiB.
 pub(super) const BODY_BYTES_MAX: usize = 1024 * 1024;
+/// How long a body may take to come: 10 seconds.
+const BODY_TIMEOUT: Duration = Duration::from_secs(10);
 /// The most levels of objects and arrays in a JSON body.
 pub(super) const DEPTH_MAX: usize = 64;
 
@@ -71,7 +77,8 @@ fn check_host(headers: &HeaderMap) -> Result<(), Problem> {
 }
 
 fn is_loopback_name(host: &str) -> bool {
-    host.eq_ignore_ascii_case("localhost") || matches!(host, "127.0.0.1" | "[::1]")
+    let address = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
+    host.eq_ignore_ascii_case("localhost") || address.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 
 /// A browser says for which site it asks. The only site that may is this server.
@@ -127,13 +134,7 @@ async fn with_bounded_body(request: Request) -> Result<Request, Problem> {
             "send the body with `Content-Type: application/json`",
         ));
     }
-    let too_large = || {
-        let detail = format!("the body is over {BODY_BYTES_MAX} bytes");
-        Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "TOO_LARGE", detail)
-    };
-    let bytes = to_bytes(body, BODY_BYTES_MAX)
-        .await
-        .map_err(|_| too_large())?;
+    let bytes = bounded(body).await?;
     if depth(&bytes) > DEPTH_MAX {
         let detail = format!("the body is nested over {DEPTH_MAX} levels deep");
         return Err(Problem::new(
@@ -143,6 +144,22 @@ async fn with_bounded_body(request: Request) -> Result<Request, Problem> {
         ));
     }
     Ok(Request::from_parts(head, Body::from(bytes)))
+}
+
+/// Reads a body that is neither too large nor too slow.
+async fn bounded(body: Body) -> Result<Bytes, Problem> {
+    let body = timeout(BODY_TIMEOUT, Limited::new(body, BODY_BYTES_MAX).collect()).await.map_err(|_| {
+        let detail = format!("the body did not come within {} seconds", BODY_TIMEOUT.as_secs());
+        Problem::new(StatusCode::REQUEST_TIMEOUT, "TIMEOUT", detail)
+    })?;
+    body.map(Collected::to_bytes).map_err(|error| {
+        if error.is::<LengthLimitError>() {
+            let detail = format!("the body is over {BODY_BYTES_MAX} bytes");
+            Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "TOO_LARGE", detail)
+        } else {
+            Problem::new(StatusCode::BAD_REQUEST, "INVALID_PARAMETER", "the body broke off")
+        }
+    })
 }
 
 fn is_json(content_type: &str) -> bool {

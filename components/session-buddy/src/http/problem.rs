@@ -8,7 +8,6 @@ use axum::{
 };
 use serde::Serialize;
 use session_model::{ErrorResponse, FieldError, FieldErrors};
-use tracing::error;
 
 use crate::{
     auth::Refusal,
@@ -110,13 +109,16 @@ impl From<StoreError> for Problem {
                 "STOPPING",
                 "the server is stopping; try again when it is back",
             ),
-            StoreError::Unavailable(inside) => {
-                error!("The store failed: {inside}");
-                unavailable(
-                    "STORAGE_UNAVAILABLE",
-                    "nothing can be written or read now; try again, and see the server's log and /health",
-                )
-            }
+            // The store has logged the inside.
+            StoreError::Unavailable(_) => unavailable(
+                "STORAGE_UNAVAILABLE",
+                "nothing can be written or read now; try again, and see the server's log and /health",
+            ),
+            StoreError::Damaged(_) => Self::new(
+                StatusCode::INTERNAL_SERVER_ERROR,
+                "INTERNAL",
+                "the record of this session is damaged; see the server's log and run `session-buddy verify`",
+            ),
         }
     }
 }

@@ -41,7 +41,7 @@ impl ServerInfo {
     ) -> Self {
         Self {
             pid: std::process::id(),
-            start_ticks: start_ticks(),
+            start_ticks: start_ticks("self"),
             version: env!("CARGO_PKG_VERSION").to_owned(),
             address: address.to_string(),
             socket,
@@ -51,9 +51,10 @@ impl ServerInfo {
         }
     }
 
-    /// Reads the file; `None` where there is none that makes sense.
-    pub fn read(path: &Path) -> Option<Self> {
-        serde_json::from_slice(&fs::read(path).ok()?).ok()
+    /// Reads the file; `None` unless the process that it names lives.
+    pub(super) fn running(path: &Path) -> Option<Self> {
+        let info: Self = serde_json::from_slice(&fs::read(path).ok()?).ok()?;
+        (start_ticks(&info.pid.to_string()) == info.start_ticks).then_some(info)
     }
 
     /// Puts the file in its place at once, for its owner alone.
@@ -70,13 +71,8 @@ impl ServerInfo {
     }
 }
 
-/// Reads field 22 of this process's stat line: the 20th behind the name, which stands in parentheses.
-fn start_ticks() -> Option<u64> {
-    let stat = fs::read_to_string("/proc/self/stat").ok()?;
-    stat.rsplit_once(')')?
-        .1
-        .split_ascii_whitespace()
-        .nth(19)?
-        .parse()
-        .ok()
+/// Reads field 22 of a process's stat line: the 20th behind the name, which stands in parentheses.
+fn start_ticks(process: &str) -> Option<u64> {
+    let stat = fs::read_to_string(format!("/proc/{process}/stat")).ok()?;
+    stat.rsplit_once(')')?.1.split_ascii_whitespace().nth(19)?.parse().ok()
 }

@@ -109,7 +109,7 @@ impl Settings {
 
     /// Gives the path of the server's Unix socket.
     pub fn socket(&self) -> PathBuf {
-        self.state_folder.join("session-buddy.sock")
+        state_folder::socket(&self.state_folder)
     }
 }
 

@@ -35,7 +35,7 @@ use self::{
 use super::{
     Change, ListQuery, Page, SessionStore, StoreError, StoreFuture, StoreHealth, Stored, Verdict,
 };
-use crate::clock::Clock;
+use crate::{causes, clock::Clock};
 
 /// Why a database cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -51,6 +51,9 @@ pub enum OpenError {
     /// Another process writes it.
     #[error("another process uses the database")]
     Locked,
+    /// A reader keeps the WAL from being brought in.
+    #[error("another program has been reading the database for seconds, so what is in it cannot be made sure of")]
+    Busy,
     /// It is a database of something else.
     #[error("it is not a database of Session-Buddy")]
     Foreign,
@@ -223,7 +226,7 @@ impl ReadOnlyStore {
     ///
     /// When the file cannot be opened, is not ours or is newer.
     pub fn open(path: &Path) -> Result<Self, OpenError> {
-        let connection = open_to_read(path)?;
+        let connection = connection::read_only(path)?;
         let readers = Readers::new(path.to_owned());
         readers.put_back(connection);
         Ok(Self(Arc::new(readers)))
@@ -267,17 +270,6 @@ impl SessionStore for ReadOnlyStore {
     }
 }
 
-/// Opens an existing database for reading, after a look at whose it is.
-fn open_to_read(path: &Path) -> Result<rusqlite::Connection, OpenError> {
-    File::open(path).map_err(|source| OpenError::File {
-        path: path.to_owned(),
-        source,
-    })?;
-    let connection = connection::read_only(path)?;
-    schema::check(&connection)?;
-    Ok(connection)
-}
-
 /// Takes the lock beside the database.
 fn lock(path: &Path) -> Result<File, OpenError> {
     let mut lock = path.as_os_str().to_owned();
@@ -303,12 +295,6 @@ fn lock(path: &Path) -> Result<File, OpenError> {
 }
 
 /// Writes an error with its causes in one line.
-fn chain_of_causes(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text = format!("{text}: {error}");
-        cause = error.source();
-    }
-    text
+fn chain_of_causes(error: &(dyn Error + 'static)) -> String {
+    causes(error).map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }

@@ -7,28 +7,32 @@ use std::{
 
 use rusqlite::{Connection, OptionalExtension, params_from_iter, types::Value};
 use session_model::{SessionId, SessionStatus};
+use tokio::sync::Semaphore;
+use tracing::warn;
 
 use super::{
-    chain_of_causes, open_to_read,
+    chain_of_causes, connection,
     row::{COLUMNS, Cell, Row},
 };
 use crate::store::{Cursor, ListQuery, Page, StoreError, StoreFuture, Stored};
 
-/// Connections that wait for work. More are opened when all are busy; so many are kept.
-const KEPT: usize = 4;
+/// The most questions at once, each on a connection of its own. More wait.
+const CONNECTIONS: usize = 4;
 
 /// Connections for reading.
 #[derive(Debug)]
 pub(super) struct Readers {
     path: PathBuf,
     idle: Mutex<Vec<Connection>>,
+    places: Arc<Semaphore>,
 }
 
 impl Readers {
-    pub(super) const fn new(path: PathBuf) -> Self {
+    pub(super) fn new(path: PathBuf) -> Self {
         Self {
             path,
             idle: Mutex::new(Vec::new()),
+            places: Arc::new(Semaphore::new(CONNECTIONS)),
         }
     }
 
@@ -39,10 +43,12 @@ impl Readers {
     ) -> StoreFuture<'static, T> {
         let readers = Arc::clone(self);
         Box::pin(async move {
+            let place = Arc::clone(&readers.places).acquire_owned().await.map_err(|_| StoreError::Stopping)?;
             let answer = tokio::task::spawn_blocking(move || {
                 let connection = readers.take().map_err(|error| unavailable(&error))?;
                 let answer = question(&connection).map_err(|error| unavailable(&error))?;
                 readers.put_back(connection);
+                drop(place);
                 Ok(answer)
             });
             answer.await.map_err(|error| unavailable(&error))?
@@ -55,17 +61,18 @@ impl Readers {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .pop();
-        idle.map_or_else(|| open_to_read(&self.path), Ok)
+        idle.map_or_else(|| connection::read_only(&self.path), Ok)
     }
 
     pub(super) fn put_back(&self, connection: Connection) {
         let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
-        if idle.len() < KEPT {
+        if !self.places.is_closed() {
             idle.push(connection);
         }
     }
 
     pub(super) fn close(&self) {
+        self.places.close();
         self.idle
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
@@ -74,7 +81,9 @@ impl Readers {
 }
 
 fn unavailable(error: &(dyn std::error::Error + 'static)) -> StoreError {
-    StoreError::Unavailable(chain_of_causes(error))
+    let failure = chain_of_causes(error);
+    warn!("A question to the database failed: {failure}");
+    StoreError::Unavailable(failure)
 }
 
 /// Gives a session.
@@ -120,7 +129,8 @@ impl Conditions {
             conditions.add("start_time < ?", [before.into_cell()]);
         }
         if let Some(seconds) = filter.duration_greater {
-            // Of an active session: since receipt of its start, plus its age at receipt.
+            // Of an active session as `SessionRecord::as_of` has it, to the millisecond that SQLite's clock knows:
+            // since receipt of its start, plus its age at receipt.
             conditions.add(
                 "coalesce(duration_seconds, CAST(
                      max(0, (julianday(?) - julianday(created_at)) * 86400)

@@ -29,11 +29,23 @@ impl Migration {
     }
 }
 
+/// Checks that the database is ours, or a file without any content.
+pub(super) fn check_owner(connection: &Connection) -> Result<(), OpenError> {
+    if is_ours(connection)? || is_empty(connection)? { Ok(()) } else { Err(OpenError::Foreign) }
+}
+
+fn is_ours(connection: &Connection) -> rusqlite::Result<bool> {
+    let application_id: i64 = connection.pragma_query_value(None, "application_id", |row| row.get(0))?;
+    Ok(application_id == APPLICATION_ID)
+}
+
+fn is_empty(connection: &Connection) -> rusqlite::Result<bool> {
+    connection.query_row("SELECT NOT EXISTS (SELECT 1 FROM sqlite_schema)", [], |row| row.get(0))
+}
+
 /// Checks that the database is ours and not newer than this program.
 pub(super) fn check(connection: &Connection) -> Result<(), OpenError> {
-    let application_id: i64 =
-        connection.pragma_query_value(None, "application_id", |row| row.get(0))?;
-    if application_id != APPLICATION_ID {
+    if !is_ours(connection)? {
         return Err(OpenError::Foreign);
     }
     let mut statement =
@@ -59,11 +71,7 @@ pub(super) fn check(connection: &Connection) -> Result<(), OpenError> {
 
 /// Brings the database to this schema; a file without any content becomes one of ours.
 pub(super) fn migrate(connection: &mut Connection) -> Result<(), OpenError> {
-    let empty: bool = connection.query_row(
-        "SELECT NOT EXISTS (SELECT 1 FROM sqlite_schema)",
-        [],
-        |row| row.get(0),
-    )?;
+    let empty = is_empty(connection)?;
     let transaction = connection.transaction()?;
     if empty {
         transaction.pragma_update(None, "application_id", APPLICATION_ID)?;

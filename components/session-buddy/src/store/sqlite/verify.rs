@@ -5,16 +5,16 @@
 
 use std::{collections::BTreeMap, path::Path};
 
-use rusqlite::{Connection, Rows, params};
-use session_model::{Session, fold::Vitals};
+use rusqlite::{Connection, OptionalExtension, Rows, params, types::Value};
+use session_model::{Counters, Session, SessionStatus, Timestamp, fold::Vitals};
 use uuid::Uuid;
 
 use super::{
-    OpenError, open_to_read,
+    OpenError, connection,
     row::{COLUMNS, Row},
     writer::read_record,
 };
-use crate::store::ledger::{self, Hash, Header};
+use crate::store::ledger::{self, Hash, Header, Salt};
 
 /// What was verified.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -61,17 +61,26 @@ fn difference<T>(place: impl Into<String>, what: impl Into<String>) -> Result<T,
 ///
 /// The first difference, or why there was nothing to look at.
 pub fn verify(path: &Path) -> Result<Verified, VerifyError> {
-    let connection = open_to_read(path)?;
+    let connection = connection::read_only(path)?;
     // One transaction sees one moment, whatever is written meanwhile.
     let snapshot = connection.unchecked_transaction()?;
-    let integrity: String = snapshot.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
+    let integrity: String = snapshot.query_row("PRAGMA integrity_check(1)", [], |row| row.get(0))?;
     if integrity != "ok" {
         return difference("database file", integrity);
+    }
+    if let Some(name) = foreign_object(&snapshot)? {
+        return difference("database schema", format!("{name} is not part of it, and may change what is written"));
     }
     let mut verified = Verified::default();
     verify_chains(&snapshot, &mut verified)?;
     verify_sessions(&snapshot, &mut verified)?;
     Ok(verified)
+}
+
+/// Finds a trigger or a view: this program makes none.
+fn foreign_object(snapshot: &Connection) -> rusqlite::Result<Option<String>> {
+    const OBJECT: &str = "SELECT type || ' ' || name FROM sqlite_schema WHERE type IN ('trigger', 'view') LIMIT 1";
+    snapshot.query_row(OBJECT, [], |row| row.get(0)).optional()
 }
 
 const RECORDS: &str = "
@@ -101,53 +110,46 @@ fn verify_chains(snapshot: &Connection, verified: &mut Verified) -> Result<(), V
                 "it is missing",
             );
         }
-        let kind: String = row.get(3)?;
-        if (seq == 0) != (kind == ledger::GENESIS) {
-            return difference(place, format!("kind {kind:?} cannot stand here"));
+        let record = Record::read(row).map_err(|error| VerifyError::Difference {
+            place: place.clone(),
+            what: format!("it cannot be read: {error}"),
+        })?;
+        if (seq == 0) != (record.kind == ledger::GENESIS) {
+            return difference(place, format!("kind {:?} cannot stand here", record.kind));
         }
-        let session_id: Option<String> = row.get(4)?;
-        let commitment: Option<Hash> = row.get(6)?;
         let header = Header {
             chain: *uuid,
             seq,
-            format: row.get(2)?,
-            kind: &kind,
-            session_id: session_id.as_deref(),
-            received_at: row.get(5)?,
-            payload_commitment: commitment.as_ref(),
+            format: record.format,
+            kind: &record.kind,
+            session_id: record.session_id.as_deref(),
+            received_at: record.received_at,
+            payload_commitment: record.commitment.as_ref(),
         };
         let leaf = header.leaf_hash();
-        if leaf != row.get::<_, Hash>(7)? {
-            return difference(
-                place,
-                "its content does not give its leaf hash: it was edited",
-            );
+        if leaf != record.leaf_hash {
+            return difference(place, "its content does not give its leaf hash: it was edited");
         }
         let hash = ledger::chain_hash(&previous, &leaf);
-        if hash != row.get::<_, Hash>(8)? {
-            return difference(
-                place,
-                "it does not follow from the record before it: one of them was replaced",
-            );
+        if hash != record.chain_hash {
+            return difference(place, "it does not follow from the record before it: one of them was replaced");
         }
-        match (commitment, row.get::<_, Option<Hash>>(9)?) {
-            (Some(commitment), Some(salt)) => {
-                let payload = row.get_ref(10)?.as_blob().map_err(rusqlite::Error::from)?;
-                if ledger::payload_commitment(&salt, payload) != commitment {
-                    return difference(
-                        place,
-                        "its payload is not the one that it commits to: it was edited",
-                    );
+        match (record.commitment, record.payload) {
+            (Some(commitment), Some((salt, payload))) => {
+                if ledger::payload_commitment(&salt, &payload) != commitment {
+                    return difference(place, "its payload is not the one that it commits to: it was edited");
                 }
             }
-            (Some(_), None) => verified.erased += 1,
+            (Some(_), None) if is_erased(snapshot, record.session_id.as_deref())? => verified.erased += 1,
+            (Some(_), None) => return difference(place, "its payload is missing, and no record says that it was erased"),
             (None, None) => {}
-            (None, Some(_)) => {
-                return difference(place, "it has a payload that it does not commit to");
-            }
+            (None, Some(_)) => return difference(place, "it has a payload that it does not commit to"),
         }
         heads.insert(chain, (*uuid, seq, hash));
         verified.records += 1;
+    }
+    if uuids.is_empty() {
+        return difference("table chains", "it is empty: the first record of the first chain is missing");
     }
     if heads.len() != uuids.len() {
         return difference("table chains", "it names a chain without a record");
@@ -165,6 +167,46 @@ fn verify_chains(snapshot: &Connection, verified: &mut Verified) -> Result<(), V
     }
     verified.heads = heads.into_values().collect();
     Ok(())
+}
+
+/// A row of the ledger with its payload.
+struct Record {
+    format: u16,
+    kind: String,
+    session_id: Option<String>,
+    received_at: i64,
+    commitment: Option<Hash>,
+    leaf_hash: Hash,
+    chain_hash: Hash,
+    payload: Option<(Salt, Vec<u8>)>,
+}
+
+impl Record {
+    /// Reads a row of [`RECORDS`].
+    fn read(row: &rusqlite::Row<'_>) -> rusqlite::Result<Self> {
+        let salt: Option<Salt> = row.get(9)?;
+        Ok(Self {
+            format: row.get(2)?,
+            kind: row.get(3)?,
+            session_id: row.get(4)?,
+            received_at: row.get(5)?,
+            commitment: row.get(6)?,
+            leaf_hash: row.get(7)?,
+            chain_hash: row.get(8)?,
+            payload: match salt {
+                Some(salt) => Some((salt, row.get(10)?)),
+                None => None,
+            },
+        })
+    }
+}
+
+/// Tells whether a ledger record says that a session's payloads were erased. Uses `ledger_after_start`.
+fn is_erased(snapshot: &Connection, session_id: Option<&str>) -> rusqlite::Result<bool> {
+    const ERASED: &str = "
+        SELECT EXISTS (SELECT 1 FROM ledger
+                        WHERE session_id = ?1 AND kind = 'erased' AND kind NOT IN ('start', 'genesis'))";
+    snapshot.prepare_cached(ERASED)?.query_row([session_id], |row| row.get(0))
 }
 
 fn chains(snapshot: &Connection) -> rusqlite::Result<BTreeMap<i64, Uuid>> {
@@ -195,34 +237,42 @@ fn verify_sessions(snapshot: &Connection, verified: &mut Verified) -> Result<(),
     let mut rows = rows.query([])?;
     loop {
         let folded = records.next()?;
-        let stored = rows.next()?.map(Row::read).transpose()?;
+        let stored = rows.next()?.map(raw_values).transpose()?;
+        let id = stored.as_ref().map(|values| session_id(values));
         match (folded, stored) {
             (None, None) => return Ok(()),
-            (Some(folded), None) => {
-                return difference(format!("session {}", folded.id), "its row is missing");
-            }
-            (None, Some(row)) => {
-                return difference(
-                    format!("session {}", row.record.session_id),
-                    "it has a row and no ledger record",
-                );
-            }
-            (Some(folded), Some(row)) => {
-                if folded.id < row.record.session_id {
-                    return difference(format!("session {}", folded.id), "its row is missing");
-                }
-                if folded.id > row.record.session_id {
-                    let place = format!("session {}", row.record.session_id);
-                    return difference(place, "it has a row and no ledger record");
-                }
+            (Some(folded), Some(values)) if id.as_deref() == Some(&folded.id) => {
                 if folded.erased {
                     continue;
                 }
-                compare(&folded, row)?;
+                compare(&folded, &values)?;
                 verified.sessions += 1;
+            }
+            (Some(folded), _) if id.as_ref().is_none_or(|id| folded.id < *id) => {
+                return difference(format!("session {}", folded.id), "its row is missing");
+            }
+            _ => {
+                let place = format!("session {}", id.unwrap_or_default());
+                return difference(place, "it has a row and no ledger record");
             }
         }
     }
+}
+
+/// Takes the columns as they stand: what reads alike need not be alike.
+fn raw_values(row: &rusqlite::Row<'_>) -> rusqlite::Result<Vec<Value>> {
+    (0..COLUMNS.len()).map(|column| row.get(column)).collect()
+}
+
+fn session_id(values: &[Value]) -> String {
+    match column(values, "session_id") {
+        Some(Value::Text(id)) => id.clone(),
+        _ => String::new(),
+    }
+}
+
+fn column<'a>(values: &'a [Value], name: &str) -> Option<&'a Value> {
+    COLUMNS.iter().zip(values).find(|(column, _)| **column == name).map(|(_, value)| value)
 }
 
 /// A session's ledger records, folded.
@@ -316,40 +366,33 @@ const FED_WHILE_ACTIVE: &[&str] = &[
     "error_message",
 ];
 
-fn compare(folded: &Folded, row: Row) -> Result<(), VerifyError> {
+fn compare(folded: &Folded, found: &[Value]) -> Result<(), VerifyError> {
     let place = format!("session {}", folded.id);
-    let Some(session) = &folded.session else {
-        return difference(place, "it has no start in the ledger");
-    };
+    let Some(session) = &folded.session else { return difference(place, "it has no start in the ledger") };
     if session.id().as_str() != folded.id {
         return difference(place, "its start is that of another session");
     }
-    let vitals = Vitals {
-        last_seen: row.record.last_seen,
-        counters: session_model::Counters::default(),
-        lease_expires_at: row.sql_only.lease_expires_at,
+    let time = |name| match column(found, name) {
+        Some(Value::Text(text)) => text.parse::<Timestamp>().ok(),
+        _ => None,
     };
+    let Some(last_seen) = time("last_seen") else { return difference(place, "column last_seen is no time") };
+    let vitals = Vitals { last_seen, counters: Counters::default(), lease_expires_at: time("lease_expires_at") };
     let expected = Row::of(session, &vitals, folded.start);
-    let active = expected.record.status == session_model::SessionStatus::Active;
-    for ((column, expected), found) in COLUMNS.iter().zip(expected.into_values()).zip(row.into_values()) {
-        let fed =
-            FED_BY_HEARTBEATS.contains(column) || (active && FED_WHILE_ACTIVE.contains(column));
-        if !fed && expected != found {
+    let active = expected.record.status == SessionStatus::Active;
+    for ((column, expected), found) in COLUMNS.iter().zip(expected.into_values()).zip(found) {
+        let fed = FED_BY_HEARTBEATS.contains(column) || (active && FED_WHILE_ACTIVE.contains(column));
+        if !fed && expected != *found {
             return difference(
                 place,
-                format!(
-                    "column {column} is {}, and by the ledger {}",
-                    shown(&found),
-                    shown(&expected)
-                ),
+                format!("column {column} is {}, and by the ledger {}", shown(found), shown(&expected)),
             );
         }
     }
     Ok(())
 }
 
-fn shown(value: &rusqlite::types::Value) -> String {
-    use rusqlite::types::Value;
+fn shown(value: &Value) -> String {
     match value {
         Value::Null => "null".to_owned(),
         Value::Integer(number) => number.to_string(),

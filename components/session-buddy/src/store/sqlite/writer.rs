@@ -8,8 +8,9 @@ use std::{
     path::PathBuf,
     sync::{
         Arc, LazyLock,
-        mpsc::{Receiver, TryRecvError},
+        mpsc::{Receiver, RecvTimeoutError, TryRecvError},
     },
+    time::Duration,
 };
 
 use rusqlite::{
@@ -38,6 +39,9 @@ use crate::store::{
 /// The most changes in one transaction; more only adds latency (measured: 5-10 ms at 256, 60-100 ms at 4,096).
 const BATCH_MAX: usize = 256;
 
+/// How often a database that could not be used is tried again.
+const RETRY_INTERVAL: Duration = Duration::from_secs(1);
+
 /// A change that waits, and whom to tell.
 pub(super) struct Job {
     pub(super) change: Box<dyn Change>,
@@ -45,7 +49,10 @@ pub(super) struct Job {
 }
 
 /// Whom to tell what came of a change.
-type Reply = oneshot::Sender<Result<Verdict, StoreError>>;
+type Reply = oneshot::Sender<Outcome>;
+
+/// What came of a change.
+type Outcome = Result<Verdict, StoreError>;
 
 /// The writer: its connection while it is trusted, and how to get another.
 pub(super) struct Writer {
@@ -84,6 +91,7 @@ impl Writer {
         now: Timestamp,
         status: Arc<Status>,
     ) -> Result<Self, OpenError> {
+        connection::create(&path)?;
         let mut connection = connection::read_write(&path)?;
         super::schema::migrate(&mut connection)?;
         let chain = Chain::load_or_begin(connection, now)?;
@@ -96,7 +104,7 @@ impl Writer {
 
     /// Writes until every sender is gone, then closes the database.
     pub(super) fn run(mut self, jobs: &Receiver<Job>) {
-        while let Ok(first) = jobs.recv() {
+        while let Some(first) = self.next(jobs) {
             let (mut changes, mut replies) = (vec![first.change], vec![first.reply]);
             while changes.len() < BATCH_MAX {
                 match jobs.try_recv() {
@@ -110,11 +118,32 @@ impl Writer {
             self.status.taken(changes.len());
             self.commit(changes, replies);
         }
-        if let Some(chain) = self.chain.take()
-            && let Err(error) = connection::checkpoint(&chain.connection)
-        {
-            // The WAL holds everything; the next start reads it.
-            error!("The last checkpoint failed: {error}");
+        if let Some(chain) = self.chain.take() {
+            match connection::checkpoint(&chain.connection) {
+                Ok(true) => {}
+                // The WAL holds everything; the next start reads it.
+                Ok(false) => info!("A reader kept the WAL from being brought into the database"),
+                Err(error) => error!("The last checkpoint failed: {error}"),
+            }
+        }
+    }
+
+    /// Waits for the next change; `None` when every sender is gone. While the database cannot be used it is tried
+    /// again every second, so that health comes back without a change that has to fail first.
+    fn next(&mut self, jobs: &Receiver<Job>) -> Option<Job> {
+        loop {
+            if self.chain.is_some() {
+                return jobs.recv().ok();
+            }
+            match jobs.recv_timeout(RETRY_INTERVAL) {
+                Ok(job) => return Some(job),
+                Err(RecvTimeoutError::Disconnected) => return None,
+                Err(RecvTimeoutError::Timeout) => {
+                    if self.chain().is_ok() {
+                        self.status.recovered();
+                    }
+                }
+            }
         }
     }
 
@@ -125,7 +154,7 @@ impl Writer {
                 self.status.recovered();
                 for (reply, verdict) in replies.into_iter().zip(verdicts) {
                     // Whoever asked may have gone; the change is made all the same.
-                    let _ = reply.send(Ok(verdict));
+                    let _ = reply.send(verdict);
                 }
             }
             Err(failure) => {
@@ -236,13 +265,14 @@ impl Chain {
         }))
     }
 
-    /// Makes a batch of changes in one transaction. On an error nothing of it is made.
-    fn commit(&mut self, changes: Vec<Box<dyn Change>>) -> Result<Vec<Verdict>, WriteError> {
+    /// Makes a batch of changes in one transaction. On an error nothing of it is made. A session whose record is
+    /// damaged does not keep the others from being made.
+    fn commit(&mut self, changes: Vec<Box<dyn Change>>) -> Result<Vec<Outcome>, WriteError> {
         let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         let mut writing =
             Writing { transaction: &transaction, key: self.key, uuid: self.uuid, head: self.head };
         let verdicts =
-            changes.into_iter().map(|change| writing.apply(change)).collect::<Result<Vec<_>, _>>()?;
+            changes.into_iter().map(|change| writing.outcome(change)).collect::<Result<Vec<_>, _>>()?;
         let head = writing.head;
         transaction.commit()?;
         self.head = head;
@@ -306,39 +336,46 @@ struct Writing<'a> {
 }
 
 impl Writing<'_> {
+    /// Makes a change, unless what is on record of its session is damaged, which concerns nobody else.
+    fn outcome(&mut self, change: Box<dyn Change>) -> Result<Outcome, WriteError> {
+        match self.apply(change) {
+            Ok(verdict) => Ok(Ok(verdict)),
+            Err(error @ (WriteError::Record { .. } | WriteError::NoStart(_))) => {
+                let damage = super::chain_of_causes(&error);
+                error!("{damage}");
+                Ok(Err(StoreError::Damaged(damage)))
+            }
+            Err(error @ (WriteError::Database(_) | WriteError::Random(_))) => Err(error),
+        }
+    }
+
     fn apply(&mut self, change: Box<dyn Change>) -> Result<Verdict, WriteError> {
         let id = change.session_id().clone();
-        let standing = self.standing(&id)?;
-        let Decision {
-            records,
-            vitals,
-            verdict,
-        } = change.decide(standing.as_ref().map(|(standing, _)| standing));
-        if records.is_empty() && vitals.is_none() {
-            return Ok(verdict);
-        }
-        let (mut session, mut current_vitals, mut start) = match standing {
-            Some((Standing { session, vitals }, start)) => (Some(session), Some(vitals), start),
-            None => (None, None, (0, 0)),
-        };
-        for record in records {
-            let seq = self.append(&id, &record)?;
-            match &mut session {
-                Some(session) => session.accept(record),
-                None => {
-                    start = (self.key, seq);
-                    session = Session::begin(record);
+        let found = self.standing(&id)?;
+        let decision = change.decide(found.as_ref().map(|(standing, _)| standing));
+        let Decision { records, vitals, verdict } = decision;
+        match (found, vitals) {
+            (_, None) if records.is_empty() => {}
+            (Some((Standing { mut session, vitals: before }, start)), vitals) => {
+                for record in records {
+                    self.append(&id, &record)?;
+                    session.accept(record);
                 }
+                self.change(Row::of(&session, &vitals.unwrap_or(before), start))?;
+            }
+            (None, vitals) => {
+                let (Some(start), Some(vitals)) = (records.into_iter().next(), vitals) else {
+                    return Err(WriteError::NoStart(id));
+                };
+                if start.fact.kind() != Kind::Start {
+                    return Err(WriteError::NoStart(id));
+                }
+                let seq = self.append(&id, &start)?;
+                let session = Session::begin(start).ok_or(WriteError::NoStart(id))?;
+                let row = Row::of(&session, &vitals, (self.key, seq));
+                self.transaction.prepare_cached(&INSERT)?.execute(params_from_iter(row.into_values()))?;
             }
         }
-        let new = current_vitals.is_none();
-        if let Some(vitals) = vitals {
-            current_vitals = Some(vitals);
-        }
-        let (Some(session), Some(vitals)) = (session, current_vitals) else {
-            return Err(WriteError::NoStart(id));
-        };
-        self.put(Row::of(&session, &vitals, start), new)?;
         Ok(verdict)
     }
 
@@ -421,16 +458,11 @@ impl Writing<'_> {
         Ok(seq)
     }
 
-    fn put(&self, row: Row, new: bool) -> rusqlite::Result<()> {
+    fn change(&self, row: Row) -> rusqlite::Result<()> {
         let id = Value::Text(row.record.session_id.clone());
-        let values = row.into_values();
-        if new {
-            self.transaction.prepare_cached(&INSERT)?.execute(params_from_iter(values))?;
-        } else {
-            let changing = COLUMNS.iter().zip(values).filter(|(column, _)| CHANGING.contains(column));
-            let values = changing.map(|(_, value)| value).chain([id]);
-            self.transaction.prepare_cached(&UPDATE)?.execute(params_from_iter(values))?;
-        }
+        let changing = COLUMNS.iter().zip(row.into_values()).filter(|(column, _)| CHANGING.contains(column));
+        let values = changing.map(|(_, value)| value).chain([id]);
+        self.transaction.prepare_cached(&UPDATE)?.execute(params_from_iter(values))?;
         Ok(())
     }
 }

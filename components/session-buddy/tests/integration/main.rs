@@ -1,0 +1,12 @@
+//! The server and its command line as their users see them.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod bad_input;
+mod cli;
+mod harness;
+mod http;
+mod ledger;
+mod mcp;
+mod rules;
+mod tampering;

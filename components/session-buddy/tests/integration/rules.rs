@@ -1,0 +1,438 @@
+//! The rules about sessions, over a store of plain memory and over the real one.
+
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicI64, Ordering},
+    },
+};
+
+use proptest::prelude::*;
+use serde_json::{Value, json};
+use session_buddy::{
+    clock::Clock,
+    store::{
+        Change, Decision, ListQuery, Page, SessionStore, Standing, StoreFuture, StoreHealth, Stored, Verdict,
+        sqlite::SqliteStore,
+    },
+    tracker::{Delivery, EndError, Tracker},
+};
+use session_model::{
+    EndKnownBy, Field, Session, SessionEndEvent, SessionEndResult, SessionHeartbeatEvent,
+    SessionHeartbeatResult, SessionId, SessionRecord, SessionStartEvent, SessionStartResult, SessionStatus,
+    Timestamp, Transport, fold::Origin,
+};
+
+/// A clock that only moves when it is told to.
+#[derive(Clone)]
+pub(crate) struct TestClock(Arc<AtomicI64>);
+
+impl TestClock {
+    pub(crate) fn new() -> Self {
+        let start: Timestamp = "2026-02-06T22:05:00Z".parse().unwrap();
+        Self(Arc::new(AtomicI64::new(start.as_micros())))
+    }
+
+    pub(crate) fn advance(&self, seconds: i64) {
+        self.0.fetch_add(seconds * 1_000_000, Ordering::Relaxed);
+    }
+
+    pub(crate) fn clock(&self) -> Clock {
+        let micros = Arc::clone(&self.0);
+        Clock::new(move || Timestamp::from_micros(micros.load(Ordering::Relaxed)).unwrap())
+    }
+}
+
+/// The simplest store there is: what the real one must equal.
+#[derive(Default)]
+struct ModelStore(Mutex<HashMap<SessionId, Standing>>);
+
+impl SessionStore for ModelStore {
+    fn apply(&self, change: Box<dyn Change>) -> StoreFuture<'_, Verdict> {
+        let mut sessions = self.0.lock().unwrap();
+        let id = change.session_id().clone();
+        let standing = sessions.get(&id).cloned();
+        let Decision { records, vitals, verdict } = change.decide(standing.as_ref());
+        for record in records {
+            match sessions.get_mut(&id) {
+                Some(standing) => standing.session.accept(record),
+                None => {
+                    let session = Session::begin(record).unwrap();
+                    sessions.insert(id.clone(), Standing { session, vitals: vitals.clone().unwrap() });
+                }
+            }
+        }
+        if let (Some(vitals), Some(standing)) = (vitals, sessions.get_mut(&id)) {
+            standing.vitals = vitals;
+        }
+        Box::pin(async move { Ok(verdict) })
+    }
+
+    fn get(&self, id: SessionId) -> StoreFuture<'_, Option<Stored>> {
+        let stored = self.0.lock().unwrap().get(&id).map(|Standing { session, vitals }| Stored {
+            record: session.record(vitals),
+            lease_expires_at: vitals.lease_expires_at,
+        });
+        Box::pin(async move { Ok(stored) })
+    }
+
+    fn list(&self, _: ListQuery) -> StoreFuture<'_, Page> {
+        Box::pin(async { Ok(Page { sessions: Vec::new(), next: None, total: None }) })
+    }
+
+    fn find(&self, prefix: String, limit: usize) -> StoreFuture<'_, Vec<SessionId>> {
+        let sessions = self.0.lock().unwrap();
+        let fits = |id: &&SessionId| id.as_str().starts_with(&prefix) || id.last_part().starts_with(&prefix);
+        let found = sessions.keys().filter(fits).take(limit).cloned().collect();
+        Box::pin(async move { Ok(found) })
+    }
+
+    fn health(&self) -> StoreHealth {
+        StoreHealth { failure: None, queued: 0, queue_limit: 1 }
+    }
+
+    fn close(&self) -> StoreFuture<'_, ()> {
+        Box::pin(async { Ok(()) })
+    }
+}
+
+/// The rules over one store, with a clock of our own.
+struct Desk {
+    tracker: Tracker,
+    clock: TestClock,
+    runtime: tokio::runtime::Runtime,
+    _folder: tempfile::TempDir,
+}
+
+/// Both stores: every test below holds for each.
+fn desks() -> [Desk; 2] {
+    let desk = |store: Arc<dyn SessionStore>, clock: TestClock, folder| Desk {
+        tracker: Tracker::new(store, clock.clock()),
+        clock,
+        runtime: tokio::runtime::Builder::new_current_thread().build().unwrap(),
+        _folder: folder,
+    };
+    let (clock, folder) = (TestClock::new(), tempfile::tempdir().unwrap());
+    let sqlite = SqliteStore::open(&folder.path().join("sessions.db"), &clock.clock()).unwrap();
+    [
+        desk(Arc::new(ModelStore::default()), TestClock::new(), tempfile::tempdir().unwrap()),
+        desk(Arc::new(sqlite), clock, folder),
+    ]
+}
+
+pub(crate) fn delivery() -> Delivery {
+    let origin = Origin { transport: Transport::Unix, address: None, uid: Some(1000) };
+    Delivery { origin, subject: None, sent_at: None }
+}
+
+pub(crate) fn start_json(number: u32) -> Value {
+    json!({
+        "event_version": "1.0",
+        "event_id": format!("550e8400-e29b-41d4-a716-4466554{number:05x}"),
+        "component_name": "mahavishnu",
+        "shell_type": "MahavishnuShell",
+        "timestamp": "2026-02-06T22:04:58.123456+00:00",
+        "pid": 12345,
+        "user": {"username": "les", "home": "/home/les"},
+        "hostname": "mbp-local",
+        "environment": {"python_version": "3.13.0", "platform": "Linux", "cwd": "/home/les/p"},
+        "heartbeat_interval_seconds": 30,
+    })
+}
+
+pub(crate) fn start(number: u32) -> SessionStartEvent {
+    SessionStartEvent::from_json(&start_json(number)).unwrap()
+}
+
+fn end_with(number: u32, more: &Value) -> SessionEndEvent {
+    let mut event = json!({
+        "session_id": start(number).session_id(),
+        "timestamp": "2026-02-06T23:04:58Z",
+        "command_count": 7,
+        "error_count": 2,
+        "last_error": "no such order",
+    });
+    for (key, value) in more.as_object().unwrap() {
+        event[key] = value.clone();
+    }
+    SessionEndEvent::from_json(&event).unwrap()
+}
+
+pub(crate) fn end(number: u32) -> SessionEndEvent {
+    end_with(number, &json!({"exit_reason": "exit", "exit_code": 0}))
+}
+
+fn heartbeat(number: u32, commands: i64) -> SessionHeartbeatEvent {
+    SessionHeartbeatEvent::from_json(&json!({
+        "session_id": start(number).session_id(),
+        "timestamp": "2026-02-06T22:30:00Z",
+        "command_count": commands,
+        "error_count": 0,
+    }))
+    .unwrap()
+}
+
+impl Desk {
+    fn start(&self, event: SessionStartEvent) -> SessionStartResult {
+        self.runtime.block_on(self.tracker.start(event, delivery())).unwrap()
+    }
+
+    fn end(&self, event: SessionEndEvent) -> SessionEndResult {
+        self.runtime.block_on(self.tracker.end(event, delivery())).unwrap()
+    }
+
+    fn heartbeat(&self, event: SessionHeartbeatEvent) -> SessionHeartbeatResult {
+        self.runtime.block_on(self.tracker.heartbeat(event, delivery())).unwrap()
+    }
+
+    /// Lets the lease run out and presumes the session lost.
+    fn expire(&self, number: u32) {
+        self.clock.advance(91);
+        self.runtime.block_on(self.tracker.presume_lost(start(number).session_id())).unwrap();
+    }
+
+    fn close_by_hand(&self, number: u32, force: bool) -> Result<SessionRecord, EndError> {
+        let id = start(number).session_id();
+        let closing = self.tracker.end_by_hand(id.as_str(), "uid 0".to_owned(), None, force, delivery());
+        self.runtime.block_on(closing).unwrap()
+    }
+
+    fn record(&self, number: u32) -> SessionRecord {
+        let id = start(number).session_id();
+        self.runtime.block_on(self.tracker.get(id.as_str())).unwrap().unwrap()
+    }
+}
+
+fn tracked(number: u32) -> SessionStartResult {
+    SessionStartResult::Tracked { session_id: start(number).session_id().to_string() }
+}
+
+fn ended(number: u32) -> SessionEndResult {
+    SessionEndResult::Ended { session_id: start(number).session_id().to_string() }
+}
+
+#[test]
+fn a_repeated_start_is_tracked_and_one_with_other_content_is_a_conflict() {
+    for desk in desks() {
+        assert_eq!(desk.start(start(1)), tracked(1));
+        // The same instant in another zone, null metadata, another spelling of the id: the same content.
+        let mut same = start_json(1);
+        same["timestamp"] = json!("2026-02-06T23:04:58.123456789+01:00");
+        same["event_id"] = json!(same["event_id"].as_str().unwrap().to_uppercase());
+        same["unknown"] = json!(1);
+        assert_eq!(desk.start(SessionStartEvent::from_json(&same).unwrap()), tracked(1));
+        let mut other = start_json(1);
+        other["pid"] = json!(54321);
+        let SessionStartResult::Error(refusal) = desk.start(SessionStartEvent::from_json(&other).unwrap())
+        else {
+            panic!("another content was taken")
+        };
+        assert_eq!(refusal.error_code.as_deref(), Some("CONFLICT"));
+        assert_eq!(desk.record(1).pid, 12345);
+    }
+}
+
+#[test]
+fn the_first_report_of_an_end_stays() {
+    for desk in desks() {
+        let unknown = SessionEndResult::NotFound { session_id: start(1).session_id().to_string() };
+        assert_eq!(desk.end(end(1)), unknown);
+        desk.start(start(1));
+        assert_eq!(desk.end(end(1)), ended(1));
+        assert_eq!(desk.end(end_with(1, &json!({"timestamp": "2026-02-07T00:00:00Z"}))), ended(1));
+        let record = desk.record(1);
+        assert_eq!((record.status, record.end_known_by), (SessionStatus::Ended, Some(EndKnownBy::Reported)));
+        assert_eq!(record.duration_seconds, Some(3599));
+        assert_eq!(record.end_time, Some("2026-02-06T23:04:58Z".parse().unwrap()));
+        assert_eq!((record.command_count, record.error_count), (Some(7), Some(2)));
+    }
+}
+
+#[test]
+fn a_presumption_is_undone_by_the_next_heartbeat_and_leaves_a_gap() {
+    for desk in desks() {
+        desk.start(start(1));
+        let alive = SessionHeartbeatResult::Alive {
+            session_id: start(1).session_id().to_string(),
+            lease_seconds: Some(90),
+        };
+        assert_eq!(desk.heartbeat(heartbeat(1, 3)), alive);
+        // While the lease runs nobody presumes anything.
+        desk.runtime.block_on(desk.tracker.presume_lost(start(1).session_id())).unwrap();
+        assert_eq!(desk.record(1).status, SessionStatus::Active);
+        for round in 1..=2 {
+            desk.expire(1);
+            let lost = desk.record(1);
+            assert_eq!((lost.status, lost.end_known_by), (SessionStatus::Lost, Some(EndKnownBy::LeaseExpired)));
+            assert_eq!((lost.end_earliest, lost.end_time), (Some(lost.last_seen), Some(lost.last_seen)));
+            assert_eq!(lost.command_count, Some(3));
+            assert_eq!(desk.heartbeat(heartbeat(1, 3)), alive);
+            let revived = desk.record(1);
+            assert_eq!((revived.status, revived.end_time), (SessionStatus::Active, None));
+            assert_eq!(revived.gaps.len(), round);
+        }
+    }
+}
+
+#[test]
+fn a_proved_loss_is_final_but_for_an_end_or_a_hand() {
+    for desk in desks() {
+        desk.start(start(1));
+        let lost = json!({
+            "exit_reason": "lost",
+            "last_seen": "2026-02-06T22:50:00Z",
+            "reported_by": "mahavishnu",
+        });
+        assert_eq!(desk.end(end_with(1, &lost)), ended(1));
+        let record = desk.record(1);
+        assert_eq!((record.status, record.end_known_by), (SessionStatus::Lost, Some(EndKnownBy::ProcessGone)));
+        assert_eq!((record.exit_reason, record.closed_by.as_deref()), (None, Some("mahavishnu")));
+        assert_eq!(record.end_earliest, Some("2026-02-06T22:50:00Z".parse().unwrap()));
+        let answer = desk.heartbeat(heartbeat(1, 9));
+        assert!(matches!(answer, SessionHeartbeatResult::Ended { .. }), "{answer:?}");
+        assert_eq!(desk.record(1), record);
+        assert_eq!(desk.end(end(1)), ended(1));
+        assert_eq!(desk.record(1).end_known_by, Some(EndKnownBy::Reported));
+    }
+}
+
+#[test]
+fn a_host_that_restarted_ends_its_sessions_at_their_last_proof_of_life() {
+    for desk in desks() {
+        desk.start(start(1));
+        let last_seen = "2026-02-06T22:50:00.000000Z";
+        let lost = json!({"exit_reason": "lost", "lost_cause": "host_restarted", "last_seen": last_seen});
+        desk.end(end_with(1, &lost));
+        let record = desk.record(1);
+        assert_eq!(record.end_known_by, Some(EndKnownBy::HostRestarted));
+        assert_eq!(record.end_time.map(|at| at.to_string()).as_deref(), Some(last_seen));
+    }
+}
+
+#[test]
+fn closing_what_is_proved_alive_takes_force_and_gives_way_to_its_own_report() {
+    for desk in desks() {
+        desk.start(start(1));
+        assert!(matches!(desk.close_by_hand(1, false), Err(EndError::Alive(_))));
+        let closed = desk.close_by_hand(1, true).unwrap();
+        assert_eq!((closed.status, closed.end_known_by), (SessionStatus::Ended, Some(EndKnownBy::ByHand)));
+        assert_eq!((closed.end_estimated, closed.closed_by.as_deref()), (true, Some("uid 0")));
+        // Closing it again changes nothing.
+        desk.clock.advance(60);
+        assert_eq!(desk.close_by_hand(1, false).unwrap(), closed);
+        let answer = desk.heartbeat(heartbeat(1, 9));
+        assert!(matches!(answer, SessionHeartbeatResult::Ended { .. }), "{answer:?}");
+        desk.end(end(1));
+        let reported = desk.record(1);
+        assert_eq!((reported.end_known_by, reported.closed_by), (Some(EndKnownBy::Reported), None));
+        assert_eq!(desk.close_by_hand(1, true).unwrap().end_known_by, Some(EndKnownBy::Reported));
+    }
+}
+
+#[test]
+fn an_end_without_counters_keeps_those_of_the_last_heartbeat() {
+    for desk in desks() {
+        desk.start(start(1));
+        desk.heartbeat(heartbeat(1, 5));
+        // One that was overtaken takes nothing back.
+        desk.heartbeat(heartbeat(1, 4));
+        let bare = json!({"session_id": start(1).session_id(), "timestamp": "2026-02-06T23:04:58Z"});
+        desk.end(SessionEndEvent::from_json(&bare).unwrap());
+        assert_eq!(desk.record(1).command_count, Some(5));
+    }
+}
+
+/// What can happen to a session between its start and the acknowledgement of its end.
+#[derive(Clone, Copy, Debug)]
+enum Step {
+    Start,
+    End,
+    Heartbeat,
+    Expire,
+    ByHand,
+    LostReport,
+    ClockBack,
+}
+
+fn steps() -> impl Strategy<Value = Vec<Step>> {
+    use Step::{ByHand, ClockBack, End, Expire, Heartbeat, LostReport, Start};
+    let step = prop::sample::select(vec![Start, End, Heartbeat, Expire, ByHand, LostReport, ClockBack]);
+    prop::collection::vec(step, 0..14)
+}
+
+/// What must be equal, however the events came: all but gaps, receipt times and skew.
+fn essence(mut record: SessionRecord) -> SessionRecord {
+    let fixed = record.start_time;
+    record.gaps.clear();
+    record.created_at = fixed;
+    record.last_seen = fixed;
+    record.skew_seconds = None;
+    record
+}
+
+fn perform(desk: &Desk, number: u32, step: Step) {
+    match step {
+        Step::Start => drop(desk.start(start(number))),
+        Step::End => drop(desk.end(end(number))),
+        Step::Heartbeat => drop(desk.heartbeat(heartbeat(number, 3))),
+        Step::Expire => desk.expire(number),
+        Step::ByHand => drop(desk.close_by_hand(number, true)),
+        Step::LostReport => drop(desk.end(end_with(number, &json!({"exit_reason": "lost"})))),
+        Step::ClockBack => desk.clock.advance(-3_600),
+    }
+}
+
+/// The client's side of the bargain: each event until it is acknowledged, the start again after `not_found`.
+fn deliver_until_acknowledged(desk: &Desk, number: u32) {
+    assert_eq!(desk.start(start(number)), tracked(number));
+    assert_eq!(desk.end(end(number)), ended(number));
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 96, ..ProptestConfig::default() })]
+
+    /// Late, repeated and reordered events never make the record less true. Heartbeats are not delivered again, so what
+    /// they alone say is outside this law: the ends here carry their counters, as those of a sender that counts do.
+    #[test]
+    fn every_way_of_delivery_ends_in_the_same_record(
+        // Copies of earlier deliveries arrive at any time, also after the end was acknowledged.
+        before in steps(),
+        after in steps(),
+        neighbour in steps(),
+    ) {
+        let straight = ModelStore::default();
+        let [model, sqlite] = desks();
+        let in_order = Desk { tracker: Tracker::new(Arc::new(straight), model.clock.clock()), ..desks().into_iter().next().unwrap() };
+        deliver_until_acknowledged(&in_order, 1);
+        let expected = essence(in_order.record(1));
+        for desk in [model, sqlite] {
+            let mut neighbours = neighbour.iter();
+            for step in &before {
+                perform(&desk, 1, *step);
+                if let Some(step) = neighbours.next() {
+                    perform(&desk, 2, *step);
+                }
+            }
+            deliver_until_acknowledged(&desk, 1);
+            for step in &after {
+                perform(&desk, 1, *step);
+            }
+            prop_assert_eq!(essence(desk.record(1)), expected.clone());
+        }
+    }
+
+    /// The real store is the model.
+    #[test]
+    fn both_stores_agree_after_every_step(steps in steps()) {
+        let [model, sqlite] = desks();
+        for desk in [&model, &sqlite] {
+            desk.start(start(1));
+        }
+        for step in steps {
+            perform(&model, 1, step);
+            perform(&sqlite, 1, step);
+            prop_assert_eq!(model.record(1), sqlite.record(1), "after {:?}", step);
+        }
+    }
+}

@@ -1,0 +1,143 @@
+//! Whoever changes the record behind the server's back is found out.
+
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use session_buddy::{
+    store::sqlite::{
+        SqliteStore,
+        verify::{VerifyError, verify},
+    },
+    tracker::Tracker,
+};
+
+use crate::rules::{TestClock, delivery, end, start};
+
+/// Makes a database of three sessions, one ended, and lets `sql` change it.
+async fn tampered(folder: &Path, sql: &str) -> PathBuf {
+    let path = folder.join("sessions.db");
+    let store = Arc::new(SqliteStore::open(&path, &TestClock::new().clock()).unwrap());
+    let tracker = Tracker::new(store, TestClock::new().clock());
+    for number in 0..3 {
+        tracker.start(start(number), delivery()).await.unwrap();
+    }
+    tracker.end(end(1), delivery()).await.unwrap();
+    tracker.close().await.unwrap();
+    let attacker = rusqlite::Connection::open(&path).unwrap();
+    attacker.pragma_update(None, "foreign_keys", "OFF").unwrap();
+    attacker.execute_batch(sql).unwrap();
+    path
+}
+
+/// Gives where the first difference stands, and what it is.
+async fn found(sql: &str) -> (String, String) {
+    let folder = tempfile::tempdir().unwrap();
+    let path = tampered(folder.path(), sql).await;
+    match verify(&path) {
+        Err(VerifyError::Difference { place, what }) => (place, what),
+        other => panic!("{sql}: {other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn an_untouched_record_verifies() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = tampered(folder.path(), "").await;
+    let verified = verify(&path).unwrap();
+    assert_eq!((verified.records, verified.sessions), (5, 3));
+    assert_eq!(verified.heads.len(), 1);
+    assert_eq!(verified.heads[0].1, 4);
+}
+
+#[tokio::test]
+async fn each_change_of_the_ledger_is_named() {
+    for (sql, place, what) in [
+        ("UPDATE ledger SET received_at = received_at + 1 WHERE seq = 2", "ledger record 2 of chain 1", "edited"),
+        ("UPDATE ledger SET kind = 'end' WHERE seq = 2", "ledger record 2 of chain 1", "edited"),
+        (
+            "UPDATE ledger_payload SET payload = CAST(replace(CAST(payload AS TEXT), 'les', 'eve') AS BLOB) WHERE seq = 3",
+            "ledger record 3 of chain 1",
+            "payload",
+        ),
+        ("UPDATE ledger_payload SET salt = zeroblob(32) WHERE seq = 3", "ledger record 3 of chain 1", "payload"),
+        ("DELETE FROM ledger WHERE seq = 2", "ledger record 2 of chain 1", "missing"),
+        ("DELETE FROM ledger WHERE seq = 0", "ledger record 0 of chain 1", "missing"),
+        ("UPDATE chains SET uuid = zeroblob(16)", "ledger record 0 of chain 1", "edited"),
+        (
+            "INSERT INTO ledger SELECT chain, seq + 1, format, kind, session_id, received_at, payload_commitment,
+                leaf_hash, chain_hash FROM ledger WHERE seq = 4",
+            "ledger record 5 of chain 1",
+            "edited",
+        ),
+        (
+            "UPDATE ledger SET seq = 99 WHERE seq = 2;
+             UPDATE ledger SET seq = 2 WHERE seq = 3;
+             UPDATE ledger SET seq = 3 WHERE seq = 99",
+            "ledger record 2 of chain 1",
+            "edited",
+        ),
+        (
+            "UPDATE ledger_payload SET seq = 99 WHERE seq = 2;
+             UPDATE ledger_payload SET seq = 2 WHERE seq = 3;
+             UPDATE ledger_payload SET seq = 3 WHERE seq = 99",
+            "ledger record 2 of chain 1",
+            "payload",
+        ),
+        (
+            "INSERT INTO ledger_payload VALUES (1, 77, zeroblob(32), NULL, x'00')",
+            "table ledger_payload",
+            "no ledger record",
+        ),
+        ("INSERT INTO chains (uuid) VALUES (randomblob(16))", "table chains", "without a record"),
+        ("DELETE FROM ledger_payload WHERE seq = 3", "ledger record 3 of chain 1", "payload is missing"),
+        ("UPDATE ledger SET format = 99999 WHERE seq = 3", "ledger record 3 of chain 1", "cannot be read"),
+        (
+            "DELETE FROM ledger_payload; DELETE FROM ledger; DELETE FROM sessions; DELETE FROM chains",
+            "table chains",
+            "it is empty",
+        ),
+        (
+            "CREATE TRIGGER t AFTER INSERT ON sessions BEGIN UPDATE sessions SET username = 'x'; END",
+            "database schema",
+            "trigger t",
+        ),
+    ] {
+        let (found_place, found_what) = found(sql).await;
+        assert_eq!(found_place, place, "{sql}");
+        assert!(found_what.contains(what), "{sql}: {found_what}");
+    }
+}
+
+#[tokio::test]
+async fn each_change_of_a_session_row_is_named() {
+    let id = start(1).session_id();
+    for (sql, what) in [
+        ("UPDATE sessions SET username = 'eve'", "column username is \"eve\", and by the ledger \"les\""),
+        ("UPDATE sessions SET exit_code = 1", "column exit_code is 1, and by the ledger 0"),
+        ("UPDATE sessions SET ledger_seq = 1", "column ledger_seq is 1, and by the ledger 2"),
+        ("UPDATE sessions SET error_count = 0", "column error_count is 0, and by the ledger 2"),
+        ("UPDATE sessions SET metadata = '{ }'", "column metadata is \"{ }\", and by the ledger \"{}\""),
+        ("UPDATE sessions SET exit_reason = 'bogus'", "column exit_reason is \"bogus\", and by the ledger \"exit\""),
+        ("UPDATE sessions SET last_seen = 'xxxxxxxxxxxxxxxxxxxxxxxxxxx'", "column last_seen is no time"),
+        ("DELETE FROM sessions", "its row is missing"),
+    ] {
+        let sql = format!("{sql} WHERE session_id = '{id}'");
+        assert_eq!(found(&sql).await, (format!("session {id}"), what.to_owned()), "{sql}");
+    }
+    let invented = format!("UPDATE sessions SET session_id = 'zebra-20260206-220458-aaaaaaaa' WHERE session_id = '{id}'");
+    assert_eq!(found(&invented).await.1, "its row is missing");
+}
+
+#[tokio::test]
+async fn sessions_that_nobody_recorded_are_named() {
+    let columns = "session_type, component_name, shell_type, status, username, hostname, pid, platform, python_version,
+        working_directory, start_time, end_estimated, error_occurred, origin_transport, event_id, created_at, last_seen,
+        gaps, metadata, end_metadata, ledger_chain, ledger_seq";
+    let insert = format!(
+        "INSERT INTO sessions (session_id, {columns}) SELECT 'zebra', {columns} FROM sessions WHERE status = 'active' LIMIT 1"
+    );
+    let found = found(&insert).await;
+    assert_eq!(found, ("session zebra".to_owned(), "it has a row and no ledger record".to_owned()));
+}
