@@ -96,7 +96,11 @@ impl Peer {
                 if let Some(owner) = owner {
                     peer.owner.get_or_init(|| owner);
                 }
-                if owner.is_some_and(trusted) { Ok(()) } else { Err(Refusal::NotOwner) }
+                if owner.is_some_and(trusted) {
+                    Ok(())
+                } else {
+                    Err(Refusal::NotOwner)
+                }
             }
         }
     }

@@ -80,7 +80,7 @@ impl DatabaseArgs {
 
 fn settings(flags: Flags) -> Result<Settings, Failure> {
     Settings::load(flags, |name| std::env::var_os(name))
-        .map_err(|error| Failure::of(ExitStatus::Failed, &error))
+        .map_err(|error| Failure::of(ExitStatus::Failed, &error).hint_for(&error))
 }
 
 /// Parses the arguments, does what they say, and tells how it went.

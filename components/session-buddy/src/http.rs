@@ -47,7 +47,11 @@ pub fn router(app: App) -> Router {
         .route("/api/sessions/{id}/end", post(api::end_session))
         .method_not_allowed_fallback(problem::method_not_allowed)
         .fallback(problem::not_found)
-        .route_service("/mcp", mcp)
+        .merge(
+            Router::new()
+                .route_service("/mcp", mcp)
+                .layer(middleware::from_fn(mcp::speak_json)),
+        )
         .layer(middleware::from_fn(guard::guard))
         .with_state(app)
 }

@@ -17,7 +17,7 @@ use session_client::state_folder::{self, StateFolderError};
 use tokio::{
     net::{TcpListener, UnixListener},
     signal::unix::{Signal, SignalKind, signal},
-    time::timeout,
+    time::{interval, timeout},
 };
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
@@ -34,6 +34,11 @@ use crate::{
 
 /// How long requests under way may take to end once the server stops: 10 seconds.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How long another server may take to be ready: 5 seconds.
+const LOCK_TIMEOUT: Duration = Duration::from_secs(5);
+/// How often it is looked at.
+const LOCK_POLL: Duration = Duration::from_millis(10);
 
 /// Why a server does not start.
 #[derive(Debug, thiserror::Error)]
@@ -106,13 +111,11 @@ impl Server {
         let signals = Signals::new().map_err(|source| io_error("cannot catch signals", source))?;
         state_folder::prepare(&settings.state_folder)?;
         let info_path = settings.state_folder.join("server.json");
-        let folder = lock_folder(&settings.state_folder, &info_path)?;
+        let folder = lock_folder(&settings.state_folder, &info_path).await?;
         let tcp = doors::tcp(settings.address).await?;
         let database = &settings.db_path;
         let store = SqliteStore::open(database, &clock).map_err(|source| match source {
-            OpenError::Locked => {
-                StartError::AlreadyRunning(None)
-            }
+            OpenError::Locked => StartError::AlreadyRunning(None),
             source => StartError::Database {
                 path: database.clone(),
                 source,
@@ -201,17 +204,31 @@ impl Server {
     }
 }
 
-/// Takes the state folder for one server.
-fn lock_folder(folder: &Path, info_path: &Path) -> Result<File, StartError> {
+/// Takes the state folder for one server. Where another one has it, waits until that one is ready, so that whoever
+/// started this one finds a server all the same.
+async fn lock_folder(folder: &Path, info_path: &Path) -> Result<File, StartError> {
     let file =
         File::open(folder).map_err(|source| io_error("cannot open the state folder", source))?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => Err(StartError::AlreadyRunning(
-            ServerInfo::running(info_path).map(Box::new),
-        )),
-        Err(TryLockError::Error(source)) => Err(io_error("cannot lock the state folder", source)),
-    }
+    let mut polls = interval(LOCK_POLL);
+    let locked = timeout(LOCK_TIMEOUT, async {
+        loop {
+            match file.try_lock() {
+                Ok(()) => return Ok(()),
+                Err(TryLockError::WouldBlock) => {}
+                Err(TryLockError::Error(source)) => {
+                    return Err(io_error("cannot lock the state folder", source));
+                }
+            }
+            if let Some(owner) = ServerInfo::running(info_path) {
+                return Err(StartError::AlreadyRunning(Some(Box::new(owner))));
+            }
+            polls.tick().await;
+        }
+    });
+    locked
+        .await
+        .unwrap_or(Err(StartError::AlreadyRunning(None)))?;
+    Ok(file)
 }
 
 fn io_error(what: &str, source: io::Error) -> StartError {

@@ -88,12 +88,20 @@ pub struct Listing {
 impl Tracker {
     /// Puts a server's rules over a store.
     pub fn new(store: Arc<dyn SessionStore>, clock: Clock) -> Self {
-        Self { store, clock, judge: Judge::Server }
+        Self {
+            store,
+            clock,
+            judge: Judge::Server,
+        }
     }
 
     /// Puts the rules over a store while no server runs: nobody can tell whether an active session lives.
     pub fn without_server(store: Arc<dyn SessionStore>, clock: Clock) -> Self {
-        Self { store, clock, judge: Judge::Nobody }
+        Self {
+            store,
+            clock,
+            judge: Judge::Nobody,
+        }
     }
 
     /// Takes a start: `tracked`, also when it is repeated; an error `CONFLICT` when the session is known with other

@@ -74,26 +74,22 @@ pub fn find(variable: impl Fn(&str) -> Option<OsString>) -> Result<PathBuf, Stat
     Ok(home.join(".session-buddy"))
 }
 
-/// Makes the folder if it is missing and closes it to others (mode 0700). No link is followed.
+/// Checks that the folder, if it is there, is a folder of ours. No link is followed. Gives whether it is there.
 ///
 /// # Errors
 ///
-/// When it is not a folder of ours, or cannot be made.
-pub fn prepare(path: &Path) -> Result<(), StateFolderError> {
-    let io = |source| StateFolderError::Io {
-        path: path.to_owned(),
-        source,
+/// When something else is there, or it cannot be looked at.
+pub fn check(path: &Path) -> Result<bool, StateFolderError> {
+    let found = match fs::symlink_metadata(path) {
+        Ok(found) => found,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
+        Err(source) => {
+            return Err(StateFolderError::Io {
+                path: path.to_owned(),
+                source,
+            });
+        }
     };
-    if let Some(parent) = path.parent() {
-        fs::create_dir_all(parent).map_err(io)?;
-    }
-    match DirBuilder::new().mode(0o700).create(path) {
-        // A folder whose name is not on disk takes what is in it along when the power goes.
-        Ok(()) => path.parent().map_or(Ok(()), |parent| File::open(parent)?.sync_all()).map_err(io)?,
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-        Err(error) => return Err(io(error)),
-    }
-    let found = fs::symlink_metadata(path).map_err(io)?;
     if !found.is_dir() {
         return Err(StateFolderError::NotAFolder(path.to_owned()));
     }
@@ -103,8 +99,37 @@ pub fn prepare(path: &Path) -> Result<(), StateFolderError> {
             owner: found.uid(),
         });
     }
-    if found.mode() & 0o077 != 0 {
-        fs::set_permissions(path, fs::Permissions::from_mode(0o700)).map_err(io)?;
+    Ok(true)
+}
+
+/// Makes the folder if it is missing (mode 0700) and closes it to others.
+///
+/// # Errors
+///
+/// When it is not a folder of ours, or cannot be made.
+pub fn prepare(path: &Path) -> Result<(), StateFolderError> {
+    let io = |source| StateFolderError::Io {
+        path: path.to_owned(),
+        source,
+    };
+    if !check(path)? {
+        let parent = path.parent().unwrap_or(path);
+        fs::create_dir_all(parent).map_err(io)?;
+        match DirBuilder::new().mode(0o700).create(path) {
+            // A folder whose name is not on disk takes what is in it along when the power goes.
+            Ok(()) => File::open(parent)
+                .and_then(|parent| parent.sync_all())
+                .map_err(io)?,
+            // Another process of ours was faster.
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+            Err(error) => return Err(io(error)),
+        }
+        check(path)?;
+    }
+    let mode = fs::symlink_metadata(path).map_err(io)?.mode();
+    if mode & 0o077 != 0 {
+        // What its owner took away from itself stays away.
+        fs::set_permissions(path, fs::Permissions::from_mode(mode & 0o700)).map_err(io)?;
     }
     Ok(())
 }
@@ -133,14 +158,23 @@ impl ShortPath {
     /// When the path is too long and its folder cannot be opened.
     pub fn of(socket: &Path) -> io::Result<Self> {
         let (Some(folder), Some(name)) = (socket.parent(), socket.file_name()) else {
-            return Ok(Self { path: socket.to_owned(), _folder: None });
+            return Ok(Self {
+                path: socket.to_owned(),
+                _folder: None,
+            });
         };
         if socket.as_os_str().len() <= Self::BYTES_MAX {
-            return Ok(Self { path: socket.to_owned(), _folder: None });
+            return Ok(Self {
+                path: socket.to_owned(),
+                _folder: None,
+            });
         }
         let folder = File::open(folder)?;
         let path = PathBuf::from(format!("/proc/self/fd/{}", folder.as_raw_fd())).join(name);
-        Ok(Self { path, _folder: Some(folder) })
+        Ok(Self {
+            path,
+            _folder: Some(folder),
+        })
     }
 
     /// Gives the path.

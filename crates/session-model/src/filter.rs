@@ -217,7 +217,10 @@ mod tests {
     fn every_wrong_value_is_named() {
         let empty = SessionFilter::from_pairs([("component", "")]).unwrap_err();
         assert_eq!(empty.to_string(), "component: must not be empty");
-        assert_eq!(SessionFilter::from_pairs([("user", "")]).unwrap().user, [""]);
+        assert_eq!(
+            SessionFilter::from_pairs([("user", "")]).unwrap().user,
+            [""]
+        );
         let pairs = [
             ("status", "gone"),
             ("after", "yesterday"),

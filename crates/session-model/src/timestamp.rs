@@ -66,7 +66,14 @@ impl Timestamp {
             (high * 100 + u32::from(middle.unsigned_abs())) * 100 + u32::from(low.unsigned_abs())
         };
         let year = u32::from(at.year().unsigned_abs());
-        (of(year, at.month(), at.day()), of(u32::from(at.hour().unsigned_abs()), at.minute(), at.second()))
+        (
+            of(year, at.month(), at.day()),
+            of(
+                u32::from(at.hour().unsigned_abs()),
+                at.minute(),
+                at.second(),
+            ),
+        )
     }
 
     /// Gives the instant for calendars and zones.
@@ -206,7 +213,13 @@ impl fmt::Display for Timestamp {
             }
         };
         put(0, 4, at.year().unsigned_abs().into());
-        for (place, number) in [(5, at.month()), (8, at.day()), (11, at.hour()), (14, at.minute()), (17, at.second())] {
+        for (place, number) in [
+            (5, at.month()),
+            (8, at.day()),
+            (11, at.hour()),
+            (14, at.minute()),
+            (17, at.second()),
+        ] {
             put(place, 2, number.unsigned_abs().into());
         }
         put(20, 6, at.subsec_nanosecond().unsigned_abs() / 1_000);

@@ -48,7 +48,10 @@ pub(super) async fn run(args: Args) -> Result<(), Failure> {
     source.close().await?;
     match failed {
         0 => written.map_err(Failure::writing),
-        _ => Err(Failure::new(ExitStatus::Failed, format!("{failed} of {} sessions were not closed", ids.len()))),
+        _ => Err(Failure::new(
+            ExitStatus::Failed,
+            format!("{failed} of {} sessions were not closed", ids.len()),
+        )),
     }
 }
 

@@ -3,13 +3,14 @@
 use std::{error::Error, io, process::ExitCode};
 
 use anstream::eprintln;
-use session_client::ReaderError;
+use session_client::{ReaderError, state_folder::StateFolderError};
 use session_model::escape::for_line;
 
 use crate::{causes, store::sqlite::OpenError};
 
 /// What to do when there is no server.
-pub(super) const START_A_SERVER: &str = "start a server with `session-buddy mcp start --foreground`";
+pub(super) const START_A_SERVER: &str =
+    "start a server with `session-buddy mcp start --foreground`";
 
 /// How a command ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,20 +55,32 @@ pub struct Failure {
 impl Failure {
     /// Makes a failure from a message.
     pub fn new(status: ExitStatus, message: impl Into<String>) -> Self {
-        Self { status, message: message.into(), causes: Vec::new(), hint: None, quiet: false }
+        Self {
+            status,
+            message: message.into(),
+            causes: Vec::new(),
+            hint: None,
+            quiet: false,
+        }
     }
 
     /// Makes a failure from an error and its causes.
     pub fn of(status: ExitStatus, error: &(dyn Error + 'static)) -> Self {
         let mut causes = causes(error).map(ToString::to_string);
         let message = causes.next().unwrap_or_default();
-        Self { causes: causes.collect(), ..Self::new(status, message) }
+        Self {
+            causes: causes.collect(),
+            ..Self::new(status, message)
+        }
     }
 
     /// Makes a failure to write output: quiet when its reader has gone.
     pub fn writing(error: io::Error) -> Self {
         let quiet = error.kind() == io::ErrorKind::BrokenPipe;
-        Self { quiet, ..Self::of(ExitStatus::Failed, &error) }
+        Self {
+            quiet,
+            ..Self::of(ExitStatus::Failed, &error)
+        }
     }
 
     /// Makes a failure from what a server, or the rules without one, refuse.
@@ -75,8 +88,12 @@ impl Failure {
         let failure = Self::new(ExitStatus::Failed, message);
         match code {
             "AMBIGUOUS_ID" => failure.hint(format!("it could be {}", candidates.join(", "))),
-            "SESSION_ALIVE" => failure.hint("leave the shell, or close it on paper with `end-session --force`"),
-            "SESSION_NOT_FOUND" => failure.hint("`session-buddy list-sessions` shows what there is"),
+            "SESSION_ALIVE" => {
+                failure.hint("leave the shell, or close it on paper with `end-session --force`")
+            }
+            "SESSION_NOT_FOUND" => {
+                failure.hint("`session-buddy list-sessions` shows what there is")
+            }
             _ => failure,
         }
     }
@@ -123,22 +140,46 @@ impl Failure {
 fn hint_for(error: &(dyn Error + 'static)) -> Option<&'static str> {
     if let Some(error) = error.downcast_ref::<OpenError>() {
         return match error {
-            OpenError::Locked => Some("the server that holds it is starting or stopping; try again"),
-            OpenError::Busy => Some("end what reads it, such as a long `verify` or an open `sqlite3`, and try again"),
+            OpenError::Locked => {
+                Some("the server that holds it is starting or stopping; try again")
+            }
+            OpenError::Busy => Some(
+                "end what reads it, such as a long `verify` or an open `sqlite3`, and try again",
+            ),
             OpenError::Foreign => Some("name another file with --db-path, or move this one away"),
             OpenError::Newer { .. } => Some("install a newer session-buddy"),
-            OpenError::ChangedMigration { .. } => Some("use the session-buddy that made it, or a backup"),
+            OpenError::ChangedMigration { .. } => {
+                Some("use the session-buddy that made it, or a backup")
+            }
             OpenError::File { .. } | OpenError::Write(_) | OpenError::Database(_) => None,
+        };
+    }
+    if let Some(error) = error.downcast_ref::<StateFolderError>() {
+        return match error {
+            StateFolderError::NotAFolder(_) => {
+                Some("move it away, or name a folder of your own with SESSION_BUDDY_HOME")
+            }
+            // Their messages say it.
+            StateFolderError::Relative(_)
+            | StateFolderError::NoHome(_)
+            | StateFolderError::NotOurs { .. } => None,
+            StateFolderError::Io { .. } => None,
         };
     }
     if let Some(error) = error.downcast_ref::<rusqlite::Error>() {
         return match error.sqlite_error_code()? {
-            rusqlite::ErrorCode::DiskFull => Some("make room on the disk, or name a file elsewhere with --db-path"),
-            rusqlite::ErrorCode::SystemIoFailure => Some("look at the disk: it is full, read-only or failing"),
+            rusqlite::ErrorCode::DiskFull => {
+                Some("make room on the disk, or name a file elsewhere with --db-path")
+            }
+            rusqlite::ErrorCode::SystemIoFailure => {
+                Some("look at the disk: it is full, read-only or failing")
+            }
             rusqlite::ErrorCode::ReadOnly | rusqlite::ErrorCode::CannotOpen => {
                 Some("give its owner the right to write the file and its folder")
             }
-            rusqlite::ErrorCode::DatabaseCorrupt => Some("`session-buddy verify` names the first difference; use a backup"),
+            rusqlite::ErrorCode::DatabaseCorrupt => {
+                Some("`session-buddy verify` names the first difference; use a backup")
+            }
             _ => None,
         };
     }
@@ -149,9 +190,13 @@ fn hint_for(error: &(dyn Error + 'static)) -> Option<&'static str> {
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge => {
             Some("make room on the disk, or name another place with SESSION_BUDDY_HOME")
         }
-        io::ErrorKind::ReadOnlyFilesystem => Some("name a place that can be written with SESSION_BUDDY_HOME"),
+        io::ErrorKind::ReadOnlyFilesystem => {
+            Some("name a place that can be written with SESSION_BUDDY_HOME")
+        }
         io::ErrorKind::NotFound => Some("make the folder first, or name another place"),
-        io::ErrorKind::AddrInUse => Some("stop what listens there, or choose another port with --port"),
+        io::ErrorKind::AddrInUse => {
+            Some("stop what listens there, or choose another port with --port")
+        }
         _ => None,
     }
 }
@@ -159,13 +204,15 @@ fn hint_for(error: &(dyn Error + 'static)) -> Option<&'static str> {
 impl From<ReaderError> for Failure {
     fn from(error: ReaderError) -> Self {
         match &error {
-            ReaderError::Unreachable { .. } => Self::of(ExitStatus::Unreachable, &error).hint(START_A_SERVER),
+            ReaderError::Unreachable { .. } => {
+                Self::of(ExitStatus::Unreachable, &error).hint(START_A_SERVER)
+            }
             ReaderError::Refused(problem) => {
                 Self::refused(&problem.code, problem.detail.clone(), &problem.candidates)
             }
-            ReaderError::Stranger { .. } | ReaderError::Broken { .. } | ReaderError::Foreign { .. } => {
-                Self::of(ExitStatus::Failed, &error)
-            }
+            ReaderError::Stranger { .. }
+            | ReaderError::Broken { .. }
+            | ReaderError::Foreign { .. } => Self::of(ExitStatus::Failed, &error),
         }
     }
 }

@@ -81,7 +81,9 @@ pub(super) async fn run(args: Args) -> Result<(), Failure> {
             .list(&filter, limit - written, cursor.as_deref())
             .await?;
         written += page.sessions.len();
-        writer.page(&mut output, &page.sessions).map_err(Failure::writing)?;
+        writer
+            .page(&mut output, &page.sessions)
+            .map_err(Failure::writing)?;
         cursor = page.next;
         if cursor.is_none() || written >= limit {
             break;

@@ -52,7 +52,9 @@ impl Output {
         };
         match fs::metadata(&place) {
             Ok(found) if !found.is_file() => {
-                return Ok(Self::Other(BufWriter::new(OpenOptions::new().write(true).open(place)?)));
+                return Ok(Self::Other(BufWriter::new(
+                    OpenOptions::new().write(true).open(place)?,
+                )));
             }
             // Through a link to the file that it means.
             Ok(_) => return Self::beside(fs::canonicalize(place)?),
@@ -169,7 +171,10 @@ impl SessionWriter for CsvWriter {
     }
 }
 
-fn csv_line(output: &mut Output, cells: impl IntoIterator<Item = impl AsRef<[u8]>>) -> io::Result<()> {
+fn csv_line(
+    output: &mut Output,
+    cells: impl IntoIterator<Item = impl AsRef<[u8]>>,
+) -> io::Result<()> {
     let mut line = csv::Writer::from_writer(Vec::new());
     line.write_record(cells)?;
     output.write_all(&line.into_inner().map_err(io::Error::other)?)
@@ -181,7 +186,11 @@ fn csv_cell(value: &Value) -> String {
     match value {
         Value::Null => String::new(),
         Value::String(text) => {
-            let guard = if text.starts_with(['=', '+', '-', '@', '\t', '\r']) { "'" } else { "" };
+            let guard = if text.starts_with(['=', '+', '-', '@', '\t', '\r']) {
+                "'"
+            } else {
+                ""
+            };
             format!("{guard}{}", escape::for_line(text))
         }
         Value::Array(_) | Value::Object(_) => escape::in_json(&value.to_string()).into_owned(),

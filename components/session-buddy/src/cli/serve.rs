@@ -67,7 +67,7 @@ pub(super) fn run(args: Args) -> Result<(), Failure> {
         log_level,
     };
     let settings = Settings::load(flags, |name| std::env::var_os(name))
-        .map_err(|error| Failure::of(ExitStatus::Configuration, &error))?;
+        .map_err(|error| Failure::of(ExitStatus::Configuration, &error).hint_for(&error))?;
     logging::start(settings.log_level);
     for unknown in &settings.unknown_keys {
         warn!("{unknown}");
@@ -80,7 +80,9 @@ pub(super) fn run(args: Args) -> Result<(), Failure> {
             );
         }
     }
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build();
     let runtime = runtime.map_err(|error| Failure::of(ExitStatus::Failed, &error))?;
     runtime.block_on(serve(&settings))
 }
@@ -104,7 +106,10 @@ async fn serve(settings: &Settings) -> Result<(), Failure> {
         // A server whose terminal is gone serves all the same.
         eprintln!("nobody reads standard output: {error}");
     }
-    server.run().await.map_err(|error| Failure::of(ExitStatus::Failed, &error))
+    server
+        .run()
+        .await
+        .map_err(|error| Failure::of(ExitStatus::Failed, &error))
 }
 
 fn failure(error: &StartError) -> Failure {
@@ -126,9 +131,9 @@ fn failure(error: &StartError) -> Failure {
     };
     let failure = Failure::of(status, error);
     match error {
-        StartError::AlreadyRunning(_) => {
-            failure.hint("use that server, or give this one a state folder of its own with SESSION_BUDDY_HOME")
-        }
+        StartError::AlreadyRunning(_) => failure.hint(
+            "use that server, or give this one a state folder of its own with SESSION_BUDDY_HOME",
+        ),
         StartError::NotLoopback(_) => failure.hint("listen on 127.0.0.1 or ::1"),
         StartError::StateFolder(_)
         | StartError::Listen { .. }
@@ -139,5 +144,7 @@ fn failure(error: &StartError) -> Failure {
 
 /// Tells whether the system refused for want of permission.
 fn is_permission(error: &(dyn Error + 'static)) -> bool {
-    error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::PermissionDenied)
+    error
+        .downcast_ref::<io::Error>()
+        .is_some_and(|error| error.kind() == io::ErrorKind::PermissionDenied)
 }

@@ -1,11 +1,6 @@
 //! Where a command finds sessions: at the running server, else in the database.
 
-use std::{
-    fs, io,
-    os::unix::fs::MetadataExt,
-    path::Path,
-    sync::Arc,
-};
+use std::{fs, io, os::unix::fs::MetadataExt, path::Path, sync::Arc};
 
 use anstream::eprintln;
 use nix::unistd::Uid;
@@ -84,10 +79,16 @@ fn existing(settings: &Settings) -> Result<&Path, Failure> {
     let path = &settings.db_path;
     let name = path.display();
     match fs::metadata(path) {
-        Ok(found) if found.uid() == Uid::effective().as_raw() || Uid::effective().is_root() => Ok(path),
+        Ok(found) if found.uid() == Uid::effective().as_raw() || Uid::effective().is_root() => {
+            Ok(path)
+        }
         Ok(found) => {
-            let message = format!("no server runs, and the database {name} belongs to user id {}", found.uid());
-            Err(Failure::new(ExitStatus::Failed, message).hint("ask its owner, or name your own with --db-path"))
+            let message = format!(
+                "no server runs, and the database {name} belongs to user id {}",
+                found.uid()
+            );
+            Err(Failure::new(ExitStatus::Failed, message)
+                .hint("ask its owner, or name your own with --db-path"))
         }
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             let message = format!("no server runs, and there is no database {name}");
@@ -101,9 +102,12 @@ fn existing(settings: &Settings) -> Result<&Path, Failure> {
 }
 
 fn cannot_open(settings: &Settings, error: &OpenError) -> Failure {
-    Failure::new(ExitStatus::Failed, format!("cannot use the database {}", settings.db_path.display()))
-        .because(error)
-        .hint_for(error)
+    Failure::new(
+        ExitStatus::Failed,
+        format!("cannot use the database {}", settings.db_path.display()),
+    )
+    .because(error)
+    .hint_for(error)
 }
 
 impl Source {
@@ -143,6 +147,7 @@ impl Source {
 
     /// Gives a session by what was typed for it.
     pub(super) async fn show(&mut self, id: &str) -> Result<SessionRecord, Failure> {
+        not_empty(id)?;
         match self {
             Self::Server(reader) => Ok(reader.show(id).await?),
             Self::Database(tracker) => Ok(tracker.get(id).await??),
@@ -156,6 +161,7 @@ impl Source {
         reason: Option<&Text<500>>,
         force: bool,
     ) -> Result<SessionRecord, Failure> {
+        not_empty(id)?;
         match self {
             Self::Server(reader) => Ok(reader
                 .end(id, reason.map(|reason| &**reason), force)
@@ -185,6 +191,15 @@ impl Source {
             Self::Server(_) => Ok(()),
             Self::Database(tracker) => Ok(tracker.close().await?),
         }
+    }
+}
+
+/// Refuses an empty id, which would be another path of a server.
+fn not_empty(id: &str) -> Result<(), Failure> {
+    if id.is_empty() {
+        Err(ResolveError::NotFound("\"\"".to_owned()).into())
+    } else {
+        Ok(())
     }
 }
 

@@ -44,12 +44,24 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
 
 fn print(verified: &Verified) -> io::Result<()> {
     let mut out = stdout().lock();
-    writeln!(out, "verified: {} ledger records, {} sessions", verified.records, verified.sessions)?;
+    writeln!(
+        out,
+        "verified: {} ledger records, {} sessions",
+        verified.records, verified.sessions
+    )?;
     if verified.erased > 0 {
-        writeln!(out, "erased:   {} payloads, whose sessions could not be compared", verified.erased)?;
+        writeln!(
+            out,
+            "erased:   {} payloads, whose sessions could not be compared",
+            verified.erased
+        )?;
     }
     for (chain, seq, hash) in &verified.heads {
-        writeln!(out, "chain:    {chain} ends at record {seq}, hash {}", HEXLOWER.encode(hash))?;
+        writeln!(
+            out,
+            "chain:    {chain} ends at record {seq}, hash {}",
+            HEXLOWER.encode(hash)
+        )?;
     }
     Ok(())
 }

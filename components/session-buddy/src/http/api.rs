@@ -151,7 +151,8 @@ fn next_link(query: &str, next: &Cursor) -> String {
 }
 
 fn session_id(id: Result<Path<String>, PathRejection>) -> Result<String, Problem> {
-    id.map(|Path(id)| id).map_err(|rejection| Problem::parameter("id", rejection.body_text()))
+    id.map(|Path(id)| id)
+        .map_err(|rejection| Problem::parameter("id", rejection.body_text()))
 }
 
 /// `GET /api/sessions/{id}`

@@ -6,7 +6,7 @@ use std::{net::IpAddr, time::Duration};
 use axum::{
     body::{Body, Bytes},
     extract::{ConnectInfo, Request},
-    http::{HeaderMap, Method, StatusCode, header, uri::Authority},
+    http::{HeaderMap, HeaderValue, Method, StatusCode, header, uri::Authority},
     middleware::Next,
     response::{IntoResponse, Response},
 };
@@ -77,8 +77,14 @@ fn check_host(headers: &HeaderMap) -> Result<(), Problem> {
 }
 
 fn is_loopback_name(host: &str) -> bool {
-    let address = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
-    host.eq_ignore_ascii_case("localhost") || address.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
+    let address = host
+        .strip_prefix('[')
+        .and_then(|host| host.strip_suffix(']'))
+        .unwrap_or(host);
+    host.eq_ignore_ascii_case("localhost")
+        || address
+            .parse::<IpAddr>()
+            .is_ok_and(|address| address.is_loopback())
 }
 
 /// A browser says for which site it asks. The only site that may is this server.
@@ -121,7 +127,7 @@ fn check_query(query: &str) -> Result<(), Problem> {
 }
 
 async fn with_bounded_body(request: Request) -> Result<Request, Problem> {
-    let (head, body) = request.into_parts();
+    let (mut head, body) = request.into_parts();
     let json = head
         .headers
         .get(header::CONTENT_TYPE)
@@ -134,6 +140,11 @@ async fn with_bounded_body(request: Request) -> Result<Request, Problem> {
             "send the body with `Content-Type: application/json`",
         ));
     }
+    // Some readers behind this know the media type in one spelling only.
+    head.headers.insert(
+        header::CONTENT_TYPE,
+        HeaderValue::from_static("application/json"),
+    );
     let bytes = bounded(body).await?;
     if depth(&bytes) > DEPTH_MAX {
         let detail = format!("the body is nested over {DEPTH_MAX} levels deep");
@@ -148,16 +159,25 @@ async fn with_bounded_body(request: Request) -> Result<Request, Problem> {
 
 /// Reads a body that is neither too large nor too slow.
 async fn bounded(body: Body) -> Result<Bytes, Problem> {
-    let body = timeout(BODY_TIMEOUT, Limited::new(body, BODY_BYTES_MAX).collect()).await.map_err(|_| {
-        let detail = format!("the body did not come within {} seconds", BODY_TIMEOUT.as_secs());
-        Problem::new(StatusCode::REQUEST_TIMEOUT, "TIMEOUT", detail)
-    })?;
+    let body = timeout(BODY_TIMEOUT, Limited::new(body, BODY_BYTES_MAX).collect())
+        .await
+        .map_err(|_| {
+            let detail = format!(
+                "the body did not come within {} seconds",
+                BODY_TIMEOUT.as_secs()
+            );
+            Problem::new(StatusCode::REQUEST_TIMEOUT, "TIMEOUT", detail)
+        })?;
     body.map(Collected::to_bytes).map_err(|error| {
         if error.is::<LengthLimitError>() {
             let detail = format!("the body is over {BODY_BYTES_MAX} bytes");
             Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "TOO_LARGE", detail)
         } else {
-            Problem::new(StatusCode::BAD_REQUEST, "INVALID_PARAMETER", "the body broke off")
+            Problem::new(
+                StatusCode::BAD_REQUEST,
+                "INVALID_PARAMETER",
+                "the body broke off",
+            )
         }
     })
 }

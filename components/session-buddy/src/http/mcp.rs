@@ -8,12 +8,20 @@ mod tools;
 
 use std::sync::Arc;
 
-use axum::extract::ConnectInfo;
+use axum::{
+    Json,
+    body::{Body, to_bytes},
+    extract::{ConnectInfo, Request},
+    http::{HeaderValue, StatusCode, header},
+    middleware::Next,
+    response::{IntoResponse, Response},
+};
 use rmcp::{
     ErrorData, RoleServer, ServerHandler,
     model::{
-        CallToolRequestParams, CallToolResponse, CallToolResult, ContentBlock, Implementation,
-        InitializeResult, ListToolsResult, PaginatedRequestParams, ServerCapabilities, Tool,
+        CallToolRequestParams, CallToolResponse, CallToolResult, ContentBlock, CustomRequest,
+        CustomResult, ErrorCode, Implementation, InitializeResult, ListToolsResult,
+        PaginatedRequestParams, ServerCapabilities, Tool,
     },
     service::RequestContext,
     transport::streamable_http_server::{
@@ -52,6 +60,58 @@ pub(super) fn service(app: App) -> StreamableHttpService<Server, NeverSessionMan
     )
 }
 
+/// Methods that are served when their parameters can be read.
+const KNOWN_METHODS: [&str; 5] = [
+    "initialize",
+    "ping",
+    "server/discover",
+    "tools/list",
+    "tools/call",
+];
+
+/// Says in this server's words what the SDK says in plain text: that there is no such method on this route, and that
+/// the body is no JSON-RPC.
+pub(super) async fn speak_json(request: Request, next: Next) -> Response {
+    let method = request.method().clone();
+    let (head, body) = request.into_parts();
+    // The guard has read the whole body, so this takes nothing but a reference.
+    let Ok(body) = to_bytes(body, BODY_BYTES_MAX).await else {
+        return Problem::new(
+            StatusCode::BAD_REQUEST,
+            "INVALID_PARAMETER",
+            "the body broke off",
+        )
+        .into_response();
+    };
+    let response = next
+        .run(Request::from_parts(head, Body::from(body.clone())))
+        .await;
+    match response.status() {
+        StatusCode::METHOD_NOT_ALLOWED => {
+            let detail =
+                format!("/mcp does not take {method}: this server has no sessions of its own");
+            let problem =
+                Problem::new(StatusCode::METHOD_NOT_ALLOWED, "METHOD_NOT_ALLOWED", detail);
+            let mut refusal = problem.into_response();
+            refusal
+                .headers_mut()
+                .insert(header::ALLOW, HeaderValue::from_static("POST"));
+            refusal
+        }
+        // The guard has checked the media type; what is left is a body that cannot be read.
+        StatusCode::UNSUPPORTED_MEDIA_TYPE => {
+            let (code, message) = match serde_json::from_slice::<Value>(&body) {
+                Ok(_) => (-32_600, "the body is no JSON-RPC request".to_owned()),
+                Err(error) => (-32_700, format!("the body is not JSON: {error}")),
+            };
+            let error =
+                json!({"jsonrpc": "2.0", "id": null, "error": {"code": code, "message": message}});
+            (StatusCode::BAD_REQUEST, Json(error)).into_response()
+        }
+        _ => response,
+    }
+}
+
 /// The tools of one server.
 #[derive(Clone)]
 pub(super) struct Server {
@@ -78,6 +138,23 @@ impl ServerHandler for Server {
 
     fn get_tool(&self, name: &str) -> Option<Tool> {
         tools::ALL.iter().find(|tool| tool.name == name).cloned()
+    }
+
+    async fn on_custom_request(
+        &self,
+        request: CustomRequest,
+        _: RequestContext<RoleServer>,
+    ) -> Result<CustomResult, ErrorData> {
+        // What the SDK cannot read as the request that its method names ends up here as well.
+        let method = escape::for_line(&request.method).into_owned();
+        Err(if KNOWN_METHODS.contains(&method.as_str()) {
+            ErrorData::invalid_params(
+                format!("the parameters of {method} are missing or of the wrong type"),
+                None,
+            )
+        } else {
+            ErrorData::new(ErrorCode::METHOD_NOT_FOUND, method, None)
+        })
     }
 
     async fn call_tool(

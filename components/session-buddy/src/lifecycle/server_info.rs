@@ -74,5 +74,10 @@ impl ServerInfo {
 /// Reads field 22 of a process's stat line: the 20th behind the name, which stands in parentheses.
 fn start_ticks(process: &str) -> Option<u64> {
     let stat = fs::read_to_string(format!("/proc/{process}/stat")).ok()?;
-    stat.rsplit_once(')')?.1.split_ascii_whitespace().nth(19)?.parse().ok()
+    stat.rsplit_once(')')?
+        .1
+        .split_ascii_whitespace()
+        .nth(19)?
+        .parse()
+        .ok()
 }

@@ -74,6 +74,7 @@ impl Settings {
         variable: impl Fn(&str) -> Option<OsString>,
     ) -> Result<Self, SettingsError> {
         let state_folder = state_folder::find(&variable)?;
+        state_folder::check(&state_folder)?;
         let layers = Layers::new()
             .with(Layer::defaults([
                 ("host", "127.0.0.1"),

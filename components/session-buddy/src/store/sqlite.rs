@@ -52,7 +52,9 @@ pub enum OpenError {
     #[error("another process uses the database")]
     Locked,
     /// A reader keeps the WAL from being brought in.
-    #[error("another program has been reading the database for seconds, so what is in it cannot be made sure of")]
+    #[error(
+        "another program has been reading the database for seconds, so what is in it cannot be made sure of"
+    )]
     Busy,
     /// It is a database of something else.
     #[error("it is not a database of Session-Buddy")]
@@ -181,37 +183,61 @@ impl SessionStore for SqliteStore {
     }
 
     fn close(&self) -> StoreFuture<'_, ()> {
-        // Without a sender the writer commits what waits and ends.
+        let closing = self.begin_to_close();
+        Box::pin(async move {
+            let closed = tokio::task::spawn_blocking(move || closing.wait()).await;
+            if closed.unwrap_or(false) {
+                Ok(())
+            } else {
+                Err(writer_gone())
+            }
+        })
+    }
+}
+
+/// What is left of a store that takes no more changes.
+struct Closing {
+    writer: Option<JoinHandle<()>>,
+    readers: Arc<Readers>,
+    _lock: Option<File>,
+}
+
+impl Closing {
+    /// Blocks until what waited is committed, and lets go of the database. Tells whether the writer ended well.
+    fn wait(self) -> bool {
+        self.readers.close();
+        self.writer.is_none_or(|writer| writer.join().is_ok())
+    }
+}
+
+impl SqliteStore {
+    /// Takes no more changes: without a sender the writer commits what waits and ends.
+    fn begin_to_close(&self) -> Closing {
         drop(
             self.jobs
                 .lock()
                 .unwrap_or_else(PoisonError::into_inner)
                 .take(),
         );
-        let writer = self
-            .writer
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .take();
-        let lock = self
-            .lock
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .take();
-        let readers = Arc::clone(&self.readers);
-        Box::pin(async move {
-            let closed = tokio::task::spawn_blocking(move || {
-                readers.close();
-                let joined = writer.is_none_or(|writer| writer.join().is_ok());
-                drop(lock);
-                joined
-            });
-            if closed.await.unwrap_or(false) {
-                Ok(())
-            } else {
-                Err(writer_gone())
-            }
-        })
+        Closing {
+            writer: self
+                .writer
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .take(),
+            readers: Arc::clone(&self.readers),
+            _lock: self
+                .lock
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .take(),
+        }
+    }
+}
+
+impl Drop for SqliteStore {
+    fn drop(&mut self) {
+        self.begin_to_close().wait();
     }
 }
 
@@ -296,5 +322,8 @@ fn lock(path: &Path) -> Result<File, OpenError> {
 
 /// Writes an error with its causes in one line.
 fn chain_of_causes(error: &(dyn Error + 'static)) -> String {
-    causes(error).map(ToString::to_string).collect::<Vec<_>>().join(": ")
+    causes(error)
+        .map(ToString::to_string)
+        .collect::<Vec<_>>()
+        .join(": ")
 }

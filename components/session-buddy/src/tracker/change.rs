@@ -177,14 +177,22 @@ fn close(standing: &Standing, record: Accepted) -> Decision {
     if closed.strength() <= standing.session.strength() {
         return Decision::nothing(Verdict::Ended);
     }
-    let Vitals { last_seen, counters, .. } = standing.vitals.clone();
+    let Vitals {
+        last_seen,
+        counters,
+        ..
+    } = standing.vitals.clone();
     let (last_seen, counters) = match &record.fact {
         Fact::Ended(report) => (record.received_at, report.counters.clone()),
         Fact::Lost(loss) => (last_seen, loss.counters.clone()),
         Fact::ClosedByHand(act) => (last_seen, act.counters.clone()),
         Fact::Start(_) | Fact::Revived(_) => (last_seen, counters),
     };
-    let vitals = Vitals { last_seen, counters, lease_expires_at: None };
+    let vitals = Vitals {
+        last_seen,
+        counters,
+        lease_expires_at: None,
+    };
     Decision::record(record, vitals, Verdict::Ended)
 }
 

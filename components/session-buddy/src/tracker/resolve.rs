@@ -36,7 +36,9 @@ impl Tracker {
         typed: &str,
     ) -> Result<Result<SessionId, ResolveError>, StoreError> {
         let not_found = || Ok(Err(ResolveError::NotFound(typed.to_owned())));
-        let Ok(id) = typed.parse::<SessionId>() else { return not_found() };
+        let Ok(id) = typed.parse::<SessionId>() else {
+            return not_found();
+        };
         if typed.is_empty() {
             return not_found();
         }
@@ -44,8 +46,14 @@ impl Tracker {
             return Ok(Ok(id));
         }
         let mut candidates = self.store.find(typed.to_owned(), CANDIDATES_MAX).await?;
-        if let Some(last_part) = typed.strip_prefix("sess_").filter(|last_part| !last_part.is_empty()) {
-            let mut by_last_part = self.store.find(last_part.to_owned(), CANDIDATES_MAX).await?;
+        if let Some(last_part) = typed
+            .strip_prefix("sess_")
+            .filter(|last_part| !last_part.is_empty())
+        {
+            let mut by_last_part = self
+                .store
+                .find(last_part.to_owned(), CANDIDATES_MAX)
+                .await?;
             by_last_part.retain(|id| id.last_part().starts_with(last_part));
             candidates.extend(by_last_part);
         }

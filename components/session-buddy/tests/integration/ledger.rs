@@ -27,7 +27,12 @@ fn tracker(path: &Path) -> Tracker {
 }
 
 fn everything() -> ListRequest {
-    ListRequest { filter: SessionFilter::default(), cursor: None, limit: 1000, count: true }
+    ListRequest {
+        filter: SessionFilter::default(),
+        cursor: None,
+        limit: 1000,
+        count: true,
+    }
 }
 
 #[tokio::test]
@@ -47,7 +52,10 @@ async fn what_was_acknowledged_is_there_after_reopening() {
     after.close().await.unwrap();
     let verified = verify(&path).unwrap();
     // The genesis record, three starts, one end.
-    assert_eq!((verified.records, verified.sessions, verified.erased), (5, 3, 0));
+    assert_eq!(
+        (verified.records, verified.sessions, verified.erased),
+        (5, 3, 0)
+    );
     let wal = folder.path().join("sessions.db-wal");
     assert!(!wal.exists() || wal.metadata().unwrap().len() == 0);
 }
@@ -67,7 +75,10 @@ async fn many_at_once_become_one_chain_without_a_gap() {
         }
     }
     while let Some(answer) = tasks.join_next().await {
-        assert!(matches!(answer.unwrap(), session_model::SessionStartResult::Tracked { .. }));
+        assert!(matches!(
+            answer.unwrap(),
+            session_model::SessionStartResult::Tracked { .. }
+        ));
     }
     let listing = tracker.list(everything()).await.unwrap();
     assert_eq!((listing.sessions.len(), listing.total), (500, Some(500)));
@@ -87,7 +98,11 @@ async fn pages_follow_each_other_without_overlap() {
     let whole: Vec<_> = tracker.list(everything()).await.unwrap().sessions;
     let (mut paged, mut cursor) = (Vec::new(), None);
     loop {
-        let request = ListRequest { cursor, limit: 3, ..everything() };
+        let request = ListRequest {
+            cursor,
+            limit: 3,
+            ..everything()
+        };
         let page = tracker.list(request).await.unwrap();
         assert_eq!(page.total, Some(10));
         paged.extend(page.sessions);
@@ -112,12 +127,23 @@ fn a_database_has_one_writer() {
 fn foreign_newer_and_changed_databases_are_refused_and_left_as_they_are() {
     let folder = tempfile::tempdir().unwrap();
     let text = folder.path().join("text.db");
-    std::fs::write(&text, "not a database, but long enough to be taken for one by mistake").unwrap();
+    std::fs::write(
+        &text,
+        "not a database, but long enough to be taken for one by mistake",
+    )
+    .unwrap();
     assert!(matches!(open(&text), Err(OpenError::Foreign)));
-    assert!(std::fs::read_to_string(&text).unwrap().starts_with("not a database"));
+    assert!(
+        std::fs::read_to_string(&text)
+            .unwrap()
+            .starts_with("not a database")
+    );
 
     let foreign = folder.path().join("foreign.db");
-    rusqlite::Connection::open(&foreign).unwrap().execute_batch("CREATE TABLE cats (name TEXT)").unwrap();
+    rusqlite::Connection::open(&foreign)
+        .unwrap()
+        .execute_batch("CREATE TABLE cats (name TEXT)")
+        .unwrap();
     let before = std::fs::read(&foreign).unwrap();
     assert!(matches!(open(&foreign), Err(OpenError::Foreign)));
     assert_eq!(std::fs::read(&foreign).unwrap(), before);
@@ -149,11 +175,27 @@ impl Change for Broken {
 
     fn decide(self: Box<Self>, _: Option<&Standing>) -> Decision {
         let received_at = "2026-02-06T22:05:00Z".parse().unwrap();
-        let vitals = Vitals { last_seen: received_at, counters: Counters::default(), lease_expires_at: None };
-        let started = Started { event: start(1), skew_micros: None };
+        let vitals = Vitals {
+            last_seen: received_at,
+            counters: Counters::default(),
+            lease_expires_at: None,
+        };
+        let started = Started {
+            event: start(1),
+            skew_micros: None,
+        };
         let fact = Fact::Start(Box::new(started));
-        let record = Accepted { received_at, origin: Some(delivery().origin), subject: None, fact };
-        Decision { records: vec![record], vitals: Some(vitals), verdict: Verdict::Tracked }
+        let record = Accepted {
+            received_at,
+            origin: Some(delivery().origin),
+            subject: None,
+            fact,
+        };
+        Decision {
+            records: vec![record],
+            vitals: Some(vitals),
+            verdict: Verdict::Tracked,
+        }
     }
 }
 
@@ -162,10 +204,16 @@ async fn a_failed_commit_acknowledges_nothing_and_the_chain_goes_on() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("sessions.db");
     let store = Arc::new(open(&path).unwrap());
-    let tracker = Tracker::new(Arc::clone(&store) as Arc<dyn SessionStore>, TestClock::new().clock());
+    let tracker = Tracker::new(
+        Arc::clone(&store) as Arc<dyn SessionStore>,
+        TestClock::new().clock(),
+    );
     tracker.start(start(1), delivery()).await.unwrap();
     let refused = store.apply(Box::new(Broken(start(2).session_id()))).await;
-    assert!(matches!(refused, Err(StoreError::Unavailable(_))), "{refused:?}");
+    assert!(
+        matches!(refused, Err(StoreError::Unavailable(_))),
+        "{refused:?}"
+    );
     assert!(store.health().failure.is_some());
     tracker.start(start(3), delivery()).await.unwrap();
     assert_eq!(store.health().failure, None);
@@ -180,9 +228,18 @@ async fn a_damaged_session_keeps_no_other_from_being_written() {
     let path = folder.path().join("sessions.db");
     let tracker = tracker(&path);
     tracker.start(start(1), delivery()).await.unwrap();
-    rusqlite::Connection::open(&path).unwrap().execute_batch("DELETE FROM ledger_payload").unwrap();
-    let (damaged, other) = tokio::join!(tracker.end(end(1), delivery()), tracker.start(start(2), delivery()));
-    assert!(matches!(damaged, Err(StoreError::Damaged(_))), "{damaged:?}");
+    rusqlite::Connection::open(&path)
+        .unwrap()
+        .execute_batch("DELETE FROM ledger_payload")
+        .unwrap();
+    let (damaged, other) = tokio::join!(
+        tracker.end(end(1), delivery()),
+        tracker.start(start(2), delivery())
+    );
+    assert!(
+        matches!(damaged, Err(StoreError::Damaged(_))),
+        "{damaged:?}"
+    );
     other.unwrap();
     assert_eq!(tracker.health().failure, None);
 }
@@ -196,8 +253,14 @@ async fn a_repeated_start_is_known_again_whatever_its_numbers() {
     event["metadata"] = json!({"a": 8.754911714482379e-10, "b": 1e300, "c": 0.1, "d": -0.0, "e": u64::MAX, "f": 1.0});
     for _ in 0..2 {
         let event = serde_json::from_str::<serde_json::Value>(&event.to_string()).unwrap();
-        let answer = tracker.start(SessionStartEvent::from_json(&event).unwrap(), delivery()).await.unwrap();
-        assert!(matches!(answer, session_model::SessionStartResult::Tracked { .. }), "{answer:?}");
+        let answer = tracker
+            .start(SessionStartEvent::from_json(&event).unwrap(), delivery())
+            .await
+            .unwrap();
+        assert!(
+            matches!(answer, session_model::SessionStartResult::Tracked { .. }),
+            "{answer:?}"
+        );
     }
 }
 
@@ -209,7 +272,9 @@ async fn nothing_is_acknowledged_on_what_a_reader_keeps_from_being_made_sure_of(
     tracker.start(start(1), delivery()).await.unwrap();
     let reader = rusqlite::Connection::open(&path).unwrap();
     let snapshot = reader.unchecked_transaction().unwrap();
-    let count: i64 = snapshot.query_row("SELECT count(*) FROM sessions", [], |row| row.get(0)).unwrap();
+    let count: i64 = snapshot
+        .query_row("SELECT count(*) FROM sessions", [], |row| row.get(0))
+        .unwrap();
     assert_eq!(count, 1);
     tracker.start(start(2), delivery()).await.unwrap();
     tracker.close().await.unwrap();
@@ -235,6 +300,11 @@ fn the_files_are_their_owners_alone() {
     let _store = SqliteStore::open(&folder.path().join("sessions.db"), &Clock::system()).unwrap();
     for file in std::fs::read_dir(folder.path()).unwrap() {
         let file = file.unwrap();
-        assert_eq!(file.metadata().unwrap().mode() & 0o777, 0o600, "{:?}", file.file_name());
+        assert_eq!(
+            file.metadata().unwrap().mode() & 0o777,
+            0o600,
+            "{:?}",
+            file.file_name()
+        );
     }
 }

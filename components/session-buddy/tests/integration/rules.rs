@@ -13,15 +13,15 @@ use serde_json::{Value, json};
 use session_buddy::{
     clock::Clock,
     store::{
-        Change, Decision, ListQuery, Page, SessionStore, Standing, StoreFuture, StoreHealth, Stored, Verdict,
-        sqlite::SqliteStore,
+        Change, Decision, ListQuery, Page, SessionStore, Standing, StoreFuture, StoreHealth,
+        Stored, Verdict, sqlite::SqliteStore,
     },
     tracker::{Delivery, EndError, Tracker},
 };
 use session_model::{
     EndKnownBy, Field, Session, SessionEndEvent, SessionEndResult, SessionHeartbeatEvent,
-    SessionHeartbeatResult, SessionId, SessionRecord, SessionStartEvent, SessionStartResult, SessionStatus,
-    Timestamp, Transport, fold::Origin,
+    SessionHeartbeatResult, SessionId, SessionRecord, SessionStartEvent, SessionStartResult,
+    SessionStatus, Timestamp, Transport, fold::Origin,
 };
 
 /// A clock that only moves when it is told to.
@@ -53,13 +53,23 @@ impl SessionStore for ModelStore {
         let mut sessions = self.0.lock().unwrap();
         let id = change.session_id().clone();
         let standing = sessions.get(&id).cloned();
-        let Decision { records, vitals, verdict } = change.decide(standing.as_ref());
+        let Decision {
+            records,
+            vitals,
+            verdict,
+        } = change.decide(standing.as_ref());
         for record in records {
             match sessions.get_mut(&id) {
                 Some(standing) => standing.session.accept(record),
                 None => {
                     let session = Session::begin(record).unwrap();
-                    sessions.insert(id.clone(), Standing { session, vitals: vitals.clone().unwrap() });
+                    sessions.insert(
+                        id.clone(),
+                        Standing {
+                            session,
+                            vitals: vitals.clone().unwrap(),
+                        },
+                    );
                 }
             }
         }
@@ -70,26 +80,43 @@ impl SessionStore for ModelStore {
     }
 
     fn get(&self, id: SessionId) -> StoreFuture<'_, Option<Stored>> {
-        let stored = self.0.lock().unwrap().get(&id).map(|Standing { session, vitals }| Stored {
-            record: session.record(vitals),
-            lease_expires_at: vitals.lease_expires_at,
-        });
+        let stored = self
+            .0
+            .lock()
+            .unwrap()
+            .get(&id)
+            .map(|Standing { session, vitals }| Stored {
+                record: session.record(vitals),
+                lease_expires_at: vitals.lease_expires_at,
+            });
         Box::pin(async move { Ok(stored) })
     }
 
     fn list(&self, _: ListQuery) -> StoreFuture<'_, Page> {
-        Box::pin(async { Ok(Page { sessions: Vec::new(), next: None, total: None }) })
+        Box::pin(async {
+            Ok(Page {
+                sessions: Vec::new(),
+                next: None,
+                total: None,
+            })
+        })
     }
 
     fn find(&self, prefix: String, limit: usize) -> StoreFuture<'_, Vec<SessionId>> {
         let sessions = self.0.lock().unwrap();
-        let fits = |id: &&SessionId| id.as_str().starts_with(&prefix) || id.last_part().starts_with(&prefix);
+        let fits = |id: &&SessionId| {
+            id.as_str().starts_with(&prefix) || id.last_part().starts_with(&prefix)
+        };
         let found = sessions.keys().filter(fits).take(limit).cloned().collect();
         Box::pin(async move { Ok(found) })
     }
 
     fn health(&self) -> StoreHealth {
-        StoreHealth { failure: None, queued: 0, queue_limit: 1 }
+        StoreHealth {
+            failure: None,
+            queued: 0,
+            queue_limit: 1,
+        }
     }
 
     fn close(&self) -> StoreFuture<'_, ()> {
@@ -110,20 +137,34 @@ fn desks() -> [Desk; 2] {
     let desk = |store: Arc<dyn SessionStore>, clock: TestClock, folder| Desk {
         tracker: Tracker::new(store, clock.clock()),
         clock,
-        runtime: tokio::runtime::Builder::new_current_thread().build().unwrap(),
+        runtime: tokio::runtime::Builder::new_current_thread()
+            .build()
+            .unwrap(),
         _folder: folder,
     };
     let (clock, folder) = (TestClock::new(), tempfile::tempdir().unwrap());
     let sqlite = SqliteStore::open(&folder.path().join("sessions.db"), &clock.clock()).unwrap();
     [
-        desk(Arc::new(ModelStore::default()), TestClock::new(), tempfile::tempdir().unwrap()),
+        desk(
+            Arc::new(ModelStore::default()),
+            TestClock::new(),
+            tempfile::tempdir().unwrap(),
+        ),
         desk(Arc::new(sqlite), clock, folder),
     ]
 }
 
 pub(crate) fn delivery() -> Delivery {
-    let origin = Origin { transport: Transport::Unix, address: None, uid: Some(1000) };
-    Delivery { origin, subject: None, sent_at: None }
+    let origin = Origin {
+        transport: Transport::Unix,
+        address: None,
+        uid: Some(1000),
+    };
+    Delivery {
+        origin,
+        subject: None,
+        sent_at: None,
+    }
 }
 
 pub(crate) fn start_json(number: u32) -> Value {
@@ -175,41 +216,58 @@ fn heartbeat(number: u32, commands: i64) -> SessionHeartbeatEvent {
 
 impl Desk {
     fn start(&self, event: SessionStartEvent) -> SessionStartResult {
-        self.runtime.block_on(self.tracker.start(event, delivery())).unwrap()
+        self.runtime
+            .block_on(self.tracker.start(event, delivery()))
+            .unwrap()
     }
 
     fn end(&self, event: SessionEndEvent) -> SessionEndResult {
-        self.runtime.block_on(self.tracker.end(event, delivery())).unwrap()
+        self.runtime
+            .block_on(self.tracker.end(event, delivery()))
+            .unwrap()
     }
 
     fn heartbeat(&self, event: SessionHeartbeatEvent) -> SessionHeartbeatResult {
-        self.runtime.block_on(self.tracker.heartbeat(event, delivery())).unwrap()
+        self.runtime
+            .block_on(self.tracker.heartbeat(event, delivery()))
+            .unwrap()
     }
 
     /// Lets the lease run out and presumes the session lost.
     fn expire(&self, number: u32) {
         self.clock.advance(91);
-        self.runtime.block_on(self.tracker.presume_lost(start(number).session_id())).unwrap();
+        self.runtime
+            .block_on(self.tracker.presume_lost(start(number).session_id()))
+            .unwrap();
     }
 
     fn close_by_hand(&self, number: u32, force: bool) -> Result<SessionRecord, EndError> {
         let id = start(number).session_id();
-        let closing = self.tracker.end_by_hand(id.as_str(), "uid 0".to_owned(), None, force, delivery());
+        let closing =
+            self.tracker
+                .end_by_hand(id.as_str(), "uid 0".to_owned(), None, force, delivery());
         self.runtime.block_on(closing).unwrap()
     }
 
     fn record(&self, number: u32) -> SessionRecord {
         let id = start(number).session_id();
-        self.runtime.block_on(self.tracker.get(id.as_str())).unwrap().unwrap()
+        self.runtime
+            .block_on(self.tracker.get(id.as_str()))
+            .unwrap()
+            .unwrap()
     }
 }
 
 fn tracked(number: u32) -> SessionStartResult {
-    SessionStartResult::Tracked { session_id: start(number).session_id().to_string() }
+    SessionStartResult::Tracked {
+        session_id: start(number).session_id().to_string(),
+    }
 }
 
 fn ended(number: u32) -> SessionEndResult {
-    SessionEndResult::Ended { session_id: start(number).session_id().to_string() }
+    SessionEndResult::Ended {
+        session_id: start(number).session_id().to_string(),
+    }
 }
 
 #[test]
@@ -221,10 +279,14 @@ fn a_repeated_start_is_tracked_and_one_with_other_content_is_a_conflict() {
         same["timestamp"] = json!("2026-02-06T23:04:58.123456789+01:00");
         same["event_id"] = json!(same["event_id"].as_str().unwrap().to_uppercase());
         same["unknown"] = json!(1);
-        assert_eq!(desk.start(SessionStartEvent::from_json(&same).unwrap()), tracked(1));
+        assert_eq!(
+            desk.start(SessionStartEvent::from_json(&same).unwrap()),
+            tracked(1)
+        );
         let mut other = start_json(1);
         other["pid"] = json!(54321);
-        let SessionStartResult::Error(refusal) = desk.start(SessionStartEvent::from_json(&other).unwrap())
+        let SessionStartResult::Error(refusal) =
+            desk.start(SessionStartEvent::from_json(&other).unwrap())
         else {
             panic!("another content was taken")
         };
@@ -236,16 +298,30 @@ fn a_repeated_start_is_tracked_and_one_with_other_content_is_a_conflict() {
 #[test]
 fn the_first_report_of_an_end_stays() {
     for desk in desks() {
-        let unknown = SessionEndResult::NotFound { session_id: start(1).session_id().to_string() };
+        let unknown = SessionEndResult::NotFound {
+            session_id: start(1).session_id().to_string(),
+        };
         assert_eq!(desk.end(end(1)), unknown);
         desk.start(start(1));
         assert_eq!(desk.end(end(1)), ended(1));
-        assert_eq!(desk.end(end_with(1, &json!({"timestamp": "2026-02-07T00:00:00Z"}))), ended(1));
+        assert_eq!(
+            desk.end(end_with(1, &json!({"timestamp": "2026-02-07T00:00:00Z"}))),
+            ended(1)
+        );
         let record = desk.record(1);
-        assert_eq!((record.status, record.end_known_by), (SessionStatus::Ended, Some(EndKnownBy::Reported)));
+        assert_eq!(
+            (record.status, record.end_known_by),
+            (SessionStatus::Ended, Some(EndKnownBy::Reported))
+        );
         assert_eq!(record.duration_seconds, Some(3599));
-        assert_eq!(record.end_time, Some("2026-02-06T23:04:58Z".parse().unwrap()));
-        assert_eq!((record.command_count, record.error_count), (Some(7), Some(2)));
+        assert_eq!(
+            record.end_time,
+            Some("2026-02-06T23:04:58Z".parse().unwrap())
+        );
+        assert_eq!(
+            (record.command_count, record.error_count),
+            (Some(7), Some(2))
+        );
     }
 }
 
@@ -259,17 +335,28 @@ fn a_presumption_is_undone_by_the_next_heartbeat_and_leaves_a_gap() {
         };
         assert_eq!(desk.heartbeat(heartbeat(1, 3)), alive);
         // While the lease runs nobody presumes anything.
-        desk.runtime.block_on(desk.tracker.presume_lost(start(1).session_id())).unwrap();
+        desk.runtime
+            .block_on(desk.tracker.presume_lost(start(1).session_id()))
+            .unwrap();
         assert_eq!(desk.record(1).status, SessionStatus::Active);
         for round in 1..=2 {
             desk.expire(1);
             let lost = desk.record(1);
-            assert_eq!((lost.status, lost.end_known_by), (SessionStatus::Lost, Some(EndKnownBy::LeaseExpired)));
-            assert_eq!((lost.end_earliest, lost.end_time), (Some(lost.last_seen), Some(lost.last_seen)));
+            assert_eq!(
+                (lost.status, lost.end_known_by),
+                (SessionStatus::Lost, Some(EndKnownBy::LeaseExpired))
+            );
+            assert_eq!(
+                (lost.end_earliest, lost.end_time),
+                (Some(lost.last_seen), Some(lost.last_seen))
+            );
             assert_eq!(lost.command_count, Some(3));
             assert_eq!(desk.heartbeat(heartbeat(1, 3)), alive);
             let revived = desk.record(1);
-            assert_eq!((revived.status, revived.end_time), (SessionStatus::Active, None));
+            assert_eq!(
+                (revived.status, revived.end_time),
+                (SessionStatus::Active, None)
+            );
             assert_eq!(revived.gaps.len(), round);
         }
     }
@@ -286,11 +373,23 @@ fn a_proved_loss_is_final_but_for_an_end_or_a_hand() {
         });
         assert_eq!(desk.end(end_with(1, &lost)), ended(1));
         let record = desk.record(1);
-        assert_eq!((record.status, record.end_known_by), (SessionStatus::Lost, Some(EndKnownBy::ProcessGone)));
-        assert_eq!((record.exit_reason, record.closed_by.as_deref()), (None, Some("mahavishnu")));
-        assert_eq!(record.end_earliest, Some("2026-02-06T22:50:00Z".parse().unwrap()));
+        assert_eq!(
+            (record.status, record.end_known_by),
+            (SessionStatus::Lost, Some(EndKnownBy::ProcessGone))
+        );
+        assert_eq!(
+            (record.exit_reason, record.closed_by.as_deref()),
+            (None, Some("mahavishnu"))
+        );
+        assert_eq!(
+            record.end_earliest,
+            Some("2026-02-06T22:50:00Z".parse().unwrap())
+        );
         let answer = desk.heartbeat(heartbeat(1, 9));
-        assert!(matches!(answer, SessionHeartbeatResult::Ended { .. }), "{answer:?}");
+        assert!(
+            matches!(answer, SessionHeartbeatResult::Ended { .. }),
+            "{answer:?}"
+        );
         assert_eq!(desk.record(1), record);
         assert_eq!(desk.end(end(1)), ended(1));
         assert_eq!(desk.record(1).end_known_by, Some(EndKnownBy::Reported));
@@ -302,11 +401,15 @@ fn a_host_that_restarted_ends_its_sessions_at_their_last_proof_of_life() {
     for desk in desks() {
         desk.start(start(1));
         let last_seen = "2026-02-06T22:50:00.000000Z";
-        let lost = json!({"exit_reason": "lost", "lost_cause": "host_restarted", "last_seen": last_seen});
+        let lost =
+            json!({"exit_reason": "lost", "lost_cause": "host_restarted", "last_seen": last_seen});
         desk.end(end_with(1, &lost));
         let record = desk.record(1);
         assert_eq!(record.end_known_by, Some(EndKnownBy::HostRestarted));
-        assert_eq!(record.end_time.map(|at| at.to_string()).as_deref(), Some(last_seen));
+        assert_eq!(
+            record.end_time.map(|at| at.to_string()).as_deref(),
+            Some(last_seen)
+        );
     }
 }
 
@@ -314,19 +417,37 @@ fn a_host_that_restarted_ends_its_sessions_at_their_last_proof_of_life() {
 fn closing_what_is_proved_alive_takes_force_and_gives_way_to_its_own_report() {
     for desk in desks() {
         desk.start(start(1));
-        assert!(matches!(desk.close_by_hand(1, false), Err(EndError::Alive(_))));
+        assert!(matches!(
+            desk.close_by_hand(1, false),
+            Err(EndError::Alive(_))
+        ));
         let closed = desk.close_by_hand(1, true).unwrap();
-        assert_eq!((closed.status, closed.end_known_by), (SessionStatus::Ended, Some(EndKnownBy::ByHand)));
-        assert_eq!((closed.end_estimated, closed.closed_by.as_deref()), (true, Some("uid 0")));
+        assert_eq!(
+            (closed.status, closed.end_known_by),
+            (SessionStatus::Ended, Some(EndKnownBy::ByHand))
+        );
+        assert_eq!(
+            (closed.end_estimated, closed.closed_by.as_deref()),
+            (true, Some("uid 0"))
+        );
         // Closing it again changes nothing.
         desk.clock.advance(60);
         assert_eq!(desk.close_by_hand(1, false).unwrap(), closed);
         let answer = desk.heartbeat(heartbeat(1, 9));
-        assert!(matches!(answer, SessionHeartbeatResult::Ended { .. }), "{answer:?}");
+        assert!(
+            matches!(answer, SessionHeartbeatResult::Ended { .. }),
+            "{answer:?}"
+        );
         desk.end(end(1));
         let reported = desk.record(1);
-        assert_eq!((reported.end_known_by, reported.closed_by), (Some(EndKnownBy::Reported), None));
-        assert_eq!(desk.close_by_hand(1, true).unwrap().end_known_by, Some(EndKnownBy::Reported));
+        assert_eq!(
+            (reported.end_known_by, reported.closed_by),
+            (Some(EndKnownBy::Reported), None)
+        );
+        assert_eq!(
+            desk.close_by_hand(1, true).unwrap().end_known_by,
+            Some(EndKnownBy::Reported)
+        );
     }
 }
 
@@ -337,7 +458,8 @@ fn an_end_without_counters_keeps_those_of_the_last_heartbeat() {
         desk.heartbeat(heartbeat(1, 5));
         // One that was overtaken takes nothing back.
         desk.heartbeat(heartbeat(1, 4));
-        let bare = json!({"session_id": start(1).session_id(), "timestamp": "2026-02-06T23:04:58Z"});
+        let bare =
+            json!({"session_id": start(1).session_id(), "timestamp": "2026-02-06T23:04:58Z"});
         desk.end(SessionEndEvent::from_json(&bare).unwrap());
         assert_eq!(desk.record(1).command_count, Some(5));
     }
@@ -357,7 +479,9 @@ enum Step {
 
 fn steps() -> impl Strategy<Value = Vec<Step>> {
     use Step::{ByHand, ClockBack, End, Expire, Heartbeat, LostReport, Start};
-    let step = prop::sample::select(vec![Start, End, Heartbeat, Expire, ByHand, LostReport, ClockBack]);
+    let step = prop::sample::select(vec![
+        Start, End, Heartbeat, Expire, ByHand, LostReport, ClockBack,
+    ]);
     prop::collection::vec(step, 0..14)
 }
 

@@ -114,19 +114,46 @@ async fn each_change_of_the_ledger_is_named() {
 async fn each_change_of_a_session_row_is_named() {
     let id = start(1).session_id();
     for (sql, what) in [
-        ("UPDATE sessions SET username = 'eve'", "column username is \"eve\", and by the ledger \"les\""),
-        ("UPDATE sessions SET exit_code = 1", "column exit_code is 1, and by the ledger 0"),
-        ("UPDATE sessions SET ledger_seq = 1", "column ledger_seq is 1, and by the ledger 2"),
-        ("UPDATE sessions SET error_count = 0", "column error_count is 0, and by the ledger 2"),
-        ("UPDATE sessions SET metadata = '{ }'", "column metadata is \"{ }\", and by the ledger \"{}\""),
-        ("UPDATE sessions SET exit_reason = 'bogus'", "column exit_reason is \"bogus\", and by the ledger \"exit\""),
-        ("UPDATE sessions SET last_seen = 'xxxxxxxxxxxxxxxxxxxxxxxxxxx'", "column last_seen is no time"),
+        (
+            "UPDATE sessions SET username = 'eve'",
+            "column username is \"eve\", and by the ledger \"les\"",
+        ),
+        (
+            "UPDATE sessions SET exit_code = 1",
+            "column exit_code is 1, and by the ledger 0",
+        ),
+        (
+            "UPDATE sessions SET ledger_seq = 1",
+            "column ledger_seq is 1, and by the ledger 2",
+        ),
+        (
+            "UPDATE sessions SET error_count = 0",
+            "column error_count is 0, and by the ledger 2",
+        ),
+        (
+            "UPDATE sessions SET metadata = '{ }'",
+            "column metadata is \"{ }\", and by the ledger \"{}\"",
+        ),
+        (
+            "UPDATE sessions SET exit_reason = 'bogus'",
+            "column exit_reason is \"bogus\", and by the ledger \"exit\"",
+        ),
+        (
+            "UPDATE sessions SET last_seen = 'xxxxxxxxxxxxxxxxxxxxxxxxxxx'",
+            "column last_seen is no time",
+        ),
         ("DELETE FROM sessions", "its row is missing"),
     ] {
         let sql = format!("{sql} WHERE session_id = '{id}'");
-        assert_eq!(found(&sql).await, (format!("session {id}"), what.to_owned()), "{sql}");
+        assert_eq!(
+            found(&sql).await,
+            (format!("session {id}"), what.to_owned()),
+            "{sql}"
+        );
     }
-    let invented = format!("UPDATE sessions SET session_id = 'zebra-20260206-220458-aaaaaaaa' WHERE session_id = '{id}'");
+    let invented = format!(
+        "UPDATE sessions SET session_id = 'zebra-20260206-220458-aaaaaaaa' WHERE session_id = '{id}'"
+    );
     assert_eq!(found(&invented).await.1, "its row is missing");
 }
 
@@ -139,5 +166,11 @@ async fn sessions_that_nobody_recorded_are_named() {
         "INSERT INTO sessions (session_id, {columns}) SELECT 'zebra', {columns} FROM sessions WHERE status = 'active' LIMIT 1"
     );
     let found = found(&insert).await;
-    assert_eq!(found, ("session zebra".to_owned(), "it has a row and no ledger record".to_owned()));
+    assert_eq!(
+        found,
+        (
+            "session zebra".to_owned(),
+            "it has a row and no ledger record".to_owned()
+        )
+    );
 }

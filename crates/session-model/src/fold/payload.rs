@@ -156,8 +156,16 @@ impl Accepted {
             |origin| json!({"address": origin.address, "transport": origin.transport, "uid": origin.uid}),
         );
         let subject = self.subject.as_deref().map_or(Value::Null, Value::from);
-        let parts = [("event", event), ("judgement", judgement), ("origin", origin), ("subject", subject)];
-        let parts: Map<String, Value> = parts.into_iter().map(|(key, part)| (key.to_owned(), part)).collect();
+        let parts = [
+            ("event", event),
+            ("judgement", judgement),
+            ("origin", origin),
+            ("subject", subject),
+        ];
+        let parts: Map<String, Value> = parts
+            .into_iter()
+            .map(|(key, part)| (key.to_owned(), part))
+            .collect();
         let mut payload = Vec::with_capacity(1024);
         write_sorted_members(&parts, &mut payload);
         payload

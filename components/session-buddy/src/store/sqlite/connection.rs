@@ -26,15 +26,26 @@ const READER_CACHE_KIB: i64 = 4 * 1024;
 
 /// Makes the database file if it is missing, for its owner alone.
 pub(super) fn create(path: &Path) -> Result<(), OpenError> {
-    let file =
-        OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(path);
-    file.map(drop).map_err(|source| OpenError::File { path: path.to_owned(), source })
+    let file = OpenOptions::new()
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .mode(0o600)
+        .open(path);
+    file.map(drop).map_err(|source| OpenError::File {
+        path: path.to_owned(),
+        source,
+    })
 }
 
 /// Opens an existing database for writing. Everything that it can read is on disk when this returns.
 pub(super) fn read_write(path: &Path) -> Result<Connection, OpenError> {
     // SQLite says only that it cannot; the system says why.
-    File::open(path).map_err(|source| OpenError::File { path: path.to_owned(), source })?;
+    File::open(path).map_err(|source| OpenError::File {
+        path: path.to_owned(),
+        source,
+    })?;
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(path, flags)?;
     connection.busy_timeout(BUSY_TIMEOUT)?;
@@ -47,12 +58,19 @@ pub(super) fn read_write(path: &Path) -> Result<Connection, OpenError> {
     connection.pragma_update(None, "foreign_keys", "ON")?;
     connection.pragma_update(None, "cache_size", -WRITER_CACHE_KIB)?;
     connection.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_PAGES)?;
-    if checkpoint(&connection)? { Ok(connection) } else { Err(OpenError::Busy) }
+    if checkpoint(&connection)? {
+        Ok(connection)
+    } else {
+        Err(OpenError::Busy)
+    }
 }
 
 /// Opens an existing database for reading.
 pub(super) fn read_only(path: &Path) -> Result<Connection, OpenError> {
-    File::open(path).map_err(|source| OpenError::File { path: path.to_owned(), source })?;
+    File::open(path).map_err(|source| OpenError::File {
+        path: path.to_owned(),
+        source,
+    })?;
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(path, flags)?;
     connection.busy_timeout(BUSY_TIMEOUT)?;
@@ -64,5 +82,7 @@ pub(super) fn read_only(path: &Path) -> Result<Connection, OpenError> {
 /// Brings the WAL into the database, on disk, and empties it. Tells whether that could be done: a reader that holds on
 /// to an older state keeps it from being emptied, and SQLite says so in the answer, not as an error.
 pub(super) fn checkpoint(connection: &Connection) -> rusqlite::Result<bool> {
-    connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get::<_, i64>(0).map(|busy| busy == 0))
+    connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| {
+        row.get::<_, i64>(0).map(|busy| busy == 0)
+    })
 }

@@ -43,7 +43,10 @@ impl Readers {
     ) -> StoreFuture<'static, T> {
         let readers = Arc::clone(self);
         Box::pin(async move {
-            let place = Arc::clone(&readers.places).acquire_owned().await.map_err(|_| StoreError::Stopping)?;
+            let place = Arc::clone(&readers.places)
+                .acquire_owned()
+                .await
+                .map_err(|_| StoreError::Stopping)?;
             let answer = tokio::task::spawn_blocking(move || {
                 let connection = readers.take().map_err(|error| unavailable(&error))?;
                 let answer = question(&connection).map_err(|error| unavailable(&error))?;

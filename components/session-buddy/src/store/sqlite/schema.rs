@@ -31,16 +31,25 @@ impl Migration {
 
 /// Checks that the database is ours, or a file without any content.
 pub(super) fn check_owner(connection: &Connection) -> Result<(), OpenError> {
-    if is_ours(connection)? || is_empty(connection)? { Ok(()) } else { Err(OpenError::Foreign) }
+    if is_ours(connection)? || is_empty(connection)? {
+        Ok(())
+    } else {
+        Err(OpenError::Foreign)
+    }
 }
 
 fn is_ours(connection: &Connection) -> rusqlite::Result<bool> {
-    let application_id: i64 = connection.pragma_query_value(None, "application_id", |row| row.get(0))?;
+    let application_id: i64 =
+        connection.pragma_query_value(None, "application_id", |row| row.get(0))?;
     Ok(application_id == APPLICATION_ID)
 }
 
 fn is_empty(connection: &Connection) -> rusqlite::Result<bool> {
-    connection.query_row("SELECT NOT EXISTS (SELECT 1 FROM sqlite_schema)", [], |row| row.get(0))
+    connection.query_row(
+        "SELECT NOT EXISTS (SELECT 1 FROM sqlite_schema)",
+        [],
+        |row| row.get(0),
+    )
 }
 
 /// Checks that the database is ours and not newer than this program.

@@ -64,12 +64,16 @@ pub fn verify(path: &Path) -> Result<Verified, VerifyError> {
     let connection = connection::read_only(path)?;
     // One transaction sees one moment, whatever is written meanwhile.
     let snapshot = connection.unchecked_transaction()?;
-    let integrity: String = snapshot.query_row("PRAGMA integrity_check(1)", [], |row| row.get(0))?;
+    let integrity: String =
+        snapshot.query_row("PRAGMA integrity_check(1)", [], |row| row.get(0))?;
     if integrity != "ok" {
         return difference("database file", integrity);
     }
     if let Some(name) = foreign_object(&snapshot)? {
-        return difference("database schema", format!("{name} is not part of it, and may change what is written"));
+        return difference(
+            "database schema",
+            format!("{name} is not part of it, and may change what is written"),
+        );
     }
     let mut verified = Verified::default();
     verify_chains(&snapshot, &mut verified)?;
@@ -79,7 +83,8 @@ pub fn verify(path: &Path) -> Result<Verified, VerifyError> {
 
 /// Finds a trigger or a view: this program makes none.
 fn foreign_object(snapshot: &Connection) -> rusqlite::Result<Option<String>> {
-    const OBJECT: &str = "SELECT type || ' ' || name FROM sqlite_schema WHERE type IN ('trigger', 'view') LIMIT 1";
+    const OBJECT: &str =
+        "SELECT type || ' ' || name FROM sqlite_schema WHERE type IN ('trigger', 'view') LIMIT 1";
     snapshot.query_row(OBJECT, [], |row| row.get(0)).optional()
 }
 
@@ -128,28 +133,49 @@ fn verify_chains(snapshot: &Connection, verified: &mut Verified) -> Result<(), V
         };
         let leaf = header.leaf_hash();
         if leaf != record.leaf_hash {
-            return difference(place, "its content does not give its leaf hash: it was edited");
+            return difference(
+                place,
+                "its content does not give its leaf hash: it was edited",
+            );
         }
         let hash = ledger::chain_hash(&previous, &leaf);
         if hash != record.chain_hash {
-            return difference(place, "it does not follow from the record before it: one of them was replaced");
+            return difference(
+                place,
+                "it does not follow from the record before it: one of them was replaced",
+            );
         }
         match (record.commitment, record.payload) {
             (Some(commitment), Some((salt, payload))) => {
                 if ledger::payload_commitment(&salt, &payload) != commitment {
-                    return difference(place, "its payload is not the one that it commits to: it was edited");
+                    return difference(
+                        place,
+                        "its payload is not the one that it commits to: it was edited",
+                    );
                 }
             }
-            (Some(_), None) if is_erased(snapshot, record.session_id.as_deref())? => verified.erased += 1,
-            (Some(_), None) => return difference(place, "its payload is missing, and no record says that it was erased"),
+            (Some(_), None) if is_erased(snapshot, record.session_id.as_deref())? => {
+                verified.erased += 1
+            }
+            (Some(_), None) => {
+                return difference(
+                    place,
+                    "its payload is missing, and no record says that it was erased",
+                );
+            }
             (None, None) => {}
-            (None, Some(_)) => return difference(place, "it has a payload that it does not commit to"),
+            (None, Some(_)) => {
+                return difference(place, "it has a payload that it does not commit to");
+            }
         }
         heads.insert(chain, (*uuid, seq, hash));
         verified.records += 1;
     }
     if uuids.is_empty() {
-        return difference("table chains", "it is empty: the first record of the first chain is missing");
+        return difference(
+            "table chains",
+            "it is empty: the first record of the first chain is missing",
+        );
     }
     if heads.len() != uuids.len() {
         return difference("table chains", "it names a chain without a record");
@@ -206,7 +232,9 @@ fn is_erased(snapshot: &Connection, session_id: Option<&str>) -> rusqlite::Resul
     const ERASED: &str = "
         SELECT EXISTS (SELECT 1 FROM ledger
                         WHERE session_id = ?1 AND kind = 'erased' AND kind NOT IN ('start', 'genesis'))";
-    snapshot.prepare_cached(ERASED)?.query_row([session_id], |row| row.get(0))
+    snapshot
+        .prepare_cached(ERASED)?
+        .query_row([session_id], |row| row.get(0))
 }
 
 fn chains(snapshot: &Connection) -> rusqlite::Result<BTreeMap<i64, Uuid>> {
@@ -272,7 +300,11 @@ fn session_id(values: &[Value]) -> String {
 }
 
 fn column<'a>(values: &'a [Value], name: &str) -> Option<&'a Value> {
-    COLUMNS.iter().zip(values).find(|(column, _)| **column == name).map(|(_, value)| value)
+    COLUMNS
+        .iter()
+        .zip(values)
+        .find(|(column, _)| **column == name)
+        .map(|(_, value)| value)
 }
 
 /// A session's ledger records, folded.
@@ -368,7 +400,9 @@ const FED_WHILE_ACTIVE: &[&str] = &[
 
 fn compare(folded: &Folded, found: &[Value]) -> Result<(), VerifyError> {
     let place = format!("session {}", folded.id);
-    let Some(session) = &folded.session else { return difference(place, "it has no start in the ledger") };
+    let Some(session) = &folded.session else {
+        return difference(place, "it has no start in the ledger");
+    };
     if session.id().as_str() != folded.id {
         return difference(place, "its start is that of another session");
     }
@@ -376,16 +410,27 @@ fn compare(folded: &Folded, found: &[Value]) -> Result<(), VerifyError> {
         Some(Value::Text(text)) => text.parse::<Timestamp>().ok(),
         _ => None,
     };
-    let Some(last_seen) = time("last_seen") else { return difference(place, "column last_seen is no time") };
-    let vitals = Vitals { last_seen, counters: Counters::default(), lease_expires_at: time("lease_expires_at") };
+    let Some(last_seen) = time("last_seen") else {
+        return difference(place, "column last_seen is no time");
+    };
+    let vitals = Vitals {
+        last_seen,
+        counters: Counters::default(),
+        lease_expires_at: time("lease_expires_at"),
+    };
     let expected = Row::of(session, &vitals, folded.start);
     let active = expected.record.status == SessionStatus::Active;
     for ((column, expected), found) in COLUMNS.iter().zip(expected.into_values()).zip(found) {
-        let fed = FED_BY_HEARTBEATS.contains(column) || (active && FED_WHILE_ACTIVE.contains(column));
+        let fed =
+            FED_BY_HEARTBEATS.contains(column) || (active && FED_WHILE_ACTIVE.contains(column));
         if !fed && expected != *found {
             return difference(
                 place,
-                format!("column {column} is {}, and by the ledger {}", shown(found), shown(&expected)),
+                format!(
+                    "column {column} is {}, and by the ledger {}",
+                    shown(found),
+                    shown(&expected)
+                ),
             );
         }
     }

@@ -13,11 +13,11 @@ use std::{
     time::Duration,
 };
 
+use rusqlite::types::Value;
 use rusqlite::{
     CachedStatement, Connection, OptionalExtension, Transaction, TransactionBehavior, params,
     params_from_iter,
 };
-use rusqlite::types::Value;
 use session_model::{
     Counters, Session, SessionId, Timestamp,
     fold::{Accepted, Kind, Vitals},
@@ -64,7 +64,8 @@ pub(super) struct Writer {
 impl Drop for Writer {
     fn drop(&mut self) {
         if std::thread::panicking() {
-            self.status.failed("the writer came to a bug and stopped; the log says where");
+            self.status
+                .failed("the writer came to a bug and stopped; the log says where");
         }
     }
 }
@@ -268,11 +269,19 @@ impl Chain {
     /// Makes a batch of changes in one transaction. On an error nothing of it is made. A session whose record is
     /// damaged does not keep the others from being made.
     fn commit(&mut self, changes: Vec<Box<dyn Change>>) -> Result<Vec<Outcome>, WriteError> {
-        let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-        let mut writing =
-            Writing { transaction: &transaction, key: self.key, uuid: self.uuid, head: self.head };
-        let verdicts =
-            changes.into_iter().map(|change| writing.outcome(change)).collect::<Result<Vec<_>, _>>()?;
+        let transaction = self
+            .connection
+            .transaction_with_behavior(TransactionBehavior::Immediate)?;
+        let mut writing = Writing {
+            transaction: &transaction,
+            key: self.key,
+            uuid: self.uuid,
+            head: self.head,
+        };
+        let verdicts = changes
+            .into_iter()
+            .map(|change| writing.outcome(change))
+            .collect::<Result<Vec<_>, _>>()?;
         let head = writing.head;
         transaction.commit()?;
         self.head = head;
@@ -353,10 +362,23 @@ impl Writing<'_> {
         let id = change.session_id().clone();
         let found = self.standing(&id)?;
         let decision = change.decide(found.as_ref().map(|(standing, _)| standing));
-        let Decision { records, vitals, verdict } = decision;
+        let Decision {
+            records,
+            vitals,
+            verdict,
+        } = decision;
         match (found, vitals) {
             (_, None) if records.is_empty() => {}
-            (Some((Standing { mut session, vitals: before }, start)), vitals) => {
+            (
+                Some((
+                    Standing {
+                        mut session,
+                        vitals: before,
+                    },
+                    start,
+                )),
+                vitals,
+            ) => {
                 for record in records {
                     self.append(&id, &record)?;
                     session.accept(record);
@@ -373,7 +395,9 @@ impl Writing<'_> {
                 let seq = self.append(&id, &start)?;
                 let session = Session::begin(start).ok_or(WriteError::NoStart(id))?;
                 let row = Row::of(&session, &vitals, (self.key, seq));
-                self.transaction.prepare_cached(&INSERT)?.execute(params_from_iter(row.into_values()))?;
+                self.transaction
+                    .prepare_cached(&INSERT)?
+                    .execute(params_from_iter(row.into_values()))?;
             }
         }
         Ok(verdict)
@@ -460,9 +484,14 @@ impl Writing<'_> {
 
     fn change(&self, row: Row) -> rusqlite::Result<()> {
         let id = Value::Text(row.record.session_id.clone());
-        let changing = COLUMNS.iter().zip(row.into_values()).filter(|(column, _)| CHANGING.contains(column));
+        let changing = COLUMNS
+            .iter()
+            .zip(row.into_values())
+            .filter(|(column, _)| CHANGING.contains(column));
         let values = changing.map(|(_, value)| value).chain([id]);
-        self.transaction.prepare_cached(&UPDATE)?.execute(params_from_iter(values))?;
+        self.transaction
+            .prepare_cached(&UPDATE)?
+            .execute(params_from_iter(values))?;
         Ok(())
     }
 }
