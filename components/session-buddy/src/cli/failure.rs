@@ -6,7 +6,11 @@ use anstream::eprintln;
 use session_client::{ReaderError, state_folder::StateFolderError};
 use session_model::escape::for_line;
 
-use crate::{causes, store::sqlite::OpenError};
+use crate::{
+    causes,
+    lifecycle::{SettingsError, StartError},
+    store::sqlite::OpenError,
+};
 
 /// What to do when there is no server.
 pub(super) const START_A_SERVER: &str =
@@ -138,6 +142,13 @@ impl Failure {
 }
 
 fn hint_for(error: &(dyn Error + 'static)) -> Option<&'static str> {
+    // These speak with the voice of the error inside, so it is not among their causes.
+    if let Some(SettingsError::StateFolder(inside)) = error.downcast_ref() {
+        return hint_for(inside);
+    }
+    if let Some(StartError::StateFolder(inside)) = error.downcast_ref() {
+        return hint_for(inside);
+    }
     if let Some(error) = error.downcast_ref::<OpenError>() {
         return match error {
             OpenError::Locked => {
@@ -159,11 +170,11 @@ fn hint_for(error: &(dyn Error + 'static)) -> Option<&'static str> {
             StateFolderError::NotAFolder(_) => {
                 Some("move it away, or name a folder of your own with SESSION_BUDDY_HOME")
             }
-            // Their messages say it.
+            // Their messages, or their causes, say it.
             StateFolderError::Relative(_)
             | StateFolderError::NoHome(_)
-            | StateFolderError::NotOurs { .. } => None,
-            StateFolderError::Io { .. } => None,
+            | StateFolderError::NotOurs { .. }
+            | StateFolderError::Io { .. } => None,
         };
     }
     if let Some(error) = error.downcast_ref::<rusqlite::Error>() {

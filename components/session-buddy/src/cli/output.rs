@@ -51,15 +51,15 @@ impl Output {
             return Ok(Self::Standard(BufWriter::new(io::stdout().lock())));
         };
         match fs::metadata(&place) {
-            Ok(found) if !found.is_file() => {
-                return Ok(Self::Other(BufWriter::new(
-                    OpenOptions::new().write(true).open(place)?,
-                )));
-            }
+            Ok(found) if !found.is_file() => OpenOptions::new()
+                .write(true)
+                .open(place)
+                .map(BufWriter::new)
+                .map(Self::Other),
             // Through a link to the file that it means.
-            Ok(_) => return Self::beside(fs::canonicalize(place)?),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Self::beside(place),
-            Err(error) => return Err(error),
+            Ok(_) => Self::beside(fs::canonicalize(place)?),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Self::beside(place),
+            Err(error) => Err(error),
         }
     }
 
