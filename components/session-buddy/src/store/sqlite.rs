@@ -10,6 +10,7 @@ mod schema;
 mod status;
 pub mod verify;
 mod writer;
+mod writing;
 
 use std::{
     error::Error,
@@ -90,8 +91,8 @@ impl From<rusqlite::Error> for OpenError {
     }
 }
 
-impl From<writer::WriteError> for OpenError {
-    fn from(error: writer::WriteError) -> Self {
+impl From<writing::WriteError> for OpenError {
+    fn from(error: writing::WriteError) -> Self {
         Self::Write(error.into())
     }
 }

@@ -66,27 +66,27 @@ async fn each_change_of_the_ledger_is_named() {
         ("DELETE FROM ledger WHERE seq = 0", "ledger record 0 of chain 1", "missing"),
         ("UPDATE chains SET uuid = zeroblob(16)", "ledger record 0 of chain 1", "edited"),
         (
-            "INSERT INTO ledger SELECT chain, seq + 1, format, kind, session_id, received_at, payload_commitment,
+            "INSERT INTO ledger SELECT record + 1, format, kind, session_id, received_at, payload_commitment,
                 leaf_hash, chain_hash FROM ledger WHERE seq = 4",
             "ledger record 5 of chain 1",
             "edited",
         ),
         (
-            "UPDATE ledger SET seq = 99 WHERE seq = 2;
-             UPDATE ledger SET seq = 2 WHERE seq = 3;
-             UPDATE ledger SET seq = 3 WHERE seq = 99",
+            "UPDATE ledger SET record = record + 97 WHERE seq = 2;
+             UPDATE ledger SET record = record - 1 WHERE seq = 3;
+             UPDATE ledger SET record = record - 96 WHERE seq = 99",
             "ledger record 2 of chain 1",
             "edited",
         ),
         (
-            "UPDATE ledger_payload SET seq = 99 WHERE seq = 2;
-             UPDATE ledger_payload SET seq = 2 WHERE seq = 3;
-             UPDATE ledger_payload SET seq = 3 WHERE seq = 99",
+            "UPDATE ledger_payload SET record = record + 97 WHERE seq = 2;
+             UPDATE ledger_payload SET record = record - 1 WHERE seq = 3;
+             UPDATE ledger_payload SET record = record - 96 WHERE seq = 99",
             "ledger record 2 of chain 1",
             "payload",
         ),
         (
-            "INSERT INTO ledger_payload VALUES (1, 77, zeroblob(32), NULL, x'00')",
+            "INSERT INTO ledger_payload VALUES ((1 << 40) + 77, zeroblob(32), NULL, x'00')",
             "table ledger_payload",
             "no ledger record",
         ),
@@ -123,8 +123,8 @@ async fn each_change_of_a_session_row_is_named() {
             "column exit_code is 1, and by the ledger 0",
         ),
         (
-            "UPDATE sessions SET ledger_seq = 1",
-            "column ledger_seq is 1, and by the ledger 2",
+            "UPDATE sessions SET start_record = start_record - 1",
+            "column start_record is 1099511627777, and by the ledger 1099511627778",
         ),
         (
             "UPDATE sessions SET error_count = 0",
@@ -161,7 +161,7 @@ async fn each_change_of_a_session_row_is_named() {
 async fn sessions_that_nobody_recorded_are_named() {
     let columns = "session_type, component_name, shell_type, status, username, hostname, pid, platform, python_version,
         working_directory, start_time, end_estimated, error_occurred, origin_transport, event_id, created_at, last_seen,
-        gaps, metadata, end_metadata, ledger_chain, ledger_seq";
+        gaps, metadata, end_metadata, start_record";
     let insert = format!(
         "INSERT INTO sessions (session_id, {columns}) SELECT 'zebra', {columns} FROM sessions WHERE status = 'active' LIMIT 1"
     );

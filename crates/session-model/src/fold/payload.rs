@@ -1,7 +1,7 @@
 //! How an accepted record is written in the ledger: compact JSON with sorted keys,
 //! `{"event", "judgement", "origin", "subject"}`.
 
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
 use super::{
     Accepted, ByHand, Counters, Fact, Field, FieldErrors, Loss, Origin, Report, Revival, Started,
@@ -63,15 +63,15 @@ model! {
     /// Where a payload came from.
     struct OriginPart {
         required transport: Transport,
-        nullable address: String,
-        nullable uid: Integer<0, { u32::MAX as i64 }>,
+        optional address: String,
+        optional uid: Integer<0, { u32::MAX as i64 }>,
     }
 }
 
 model! {
     /// What the server made of a start.
     struct StartJudgement {
-        nullable skew_micros: i64,
+        optional skew_micros: i64,
     }
 }
 
@@ -109,7 +109,9 @@ impl Accepted {
         let (event, judgement) = match &self.fact {
             Fact::Start(started) => (
                 to_value(&started.event),
-                json!({"skew_micros": started.skew_micros}),
+                to_value(&StartJudgement {
+                    skew_micros: started.skew_micros,
+                }),
             ),
             Fact::Ended(report) => (
                 to_value(&report.event),
@@ -151,10 +153,15 @@ impl Accepted {
                 }),
             ),
         };
-        let origin = self.origin.as_ref().map_or(
-            Value::Null,
-            |origin| json!({"address": origin.address, "transport": origin.transport, "uid": origin.uid}),
-        );
+        let origin = self.origin.as_ref().map_or(Value::Null, |origin| {
+            to_value(&OriginPart {
+                transport: origin.transport,
+                address: origin.address.clone(),
+                uid: origin
+                    .uid
+                    .map(|uid| Integer::new(uid.into()).expect("every u32 is within the bounds")),
+            })
+        });
         let subject = self.subject.as_deref().map_or(Value::Null, Value::from);
         let parts = [
             ("event", event),

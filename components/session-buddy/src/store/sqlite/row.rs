@@ -22,13 +22,28 @@ pub(super) struct SqlOnly {
     pub(super) pidfd_inode: Option<i64>,
     pub(super) heartbeat_interval_seconds: Option<i64>,
     pub(super) lease_expires_at: Option<Timestamp>,
-    pub(super) ledger_chain: i64,
-    pub(super) ledger_seq: i64,
+    pub(super) start_record: i64,
+    pub(super) end_record: Option<i64>,
+}
+
+/// Where a session's start and its own report of its end stand in the ledger.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Places {
+    pub(super) start: i64,
+    pub(super) end: Option<i64>,
+}
+
+/// The bits of a record's key that hold its number; the chain's key stands above them.
+const SEQ_BITS: u32 = 40;
+
+/// Gives the key of a record.
+pub(super) const fn record_key(chain: i64, seq: i64) -> i64 {
+    (chain << SEQ_BITS) | seq
 }
 
 impl Row {
-    /// Folds a session to its row. `start` is where its start stands in the ledger.
-    pub(super) fn of(session: &Session, vitals: &Vitals, start: (i64, i64)) -> Self {
+    /// Folds a session to its row.
+    pub(super) fn of(session: &Session, vitals: &Vitals, places: Places) -> Self {
         let event = &session.started().event;
         let process = event.process.as_ref();
         Self {
@@ -45,8 +60,8 @@ impl Row {
                     .heartbeat_interval_seconds
                     .map(|seconds| seconds.get()),
                 lease_expires_at: vitals.lease_expires_at,
-                ledger_chain: start.0,
-                ledger_seq: start.1,
+                start_record: places.start,
+                end_record: places.end,
             },
         }
     }
@@ -99,7 +114,7 @@ columns! {
     }
     sql_only {
         host_id boot_id pid_namespace start_ticks pidfd_inode heartbeat_interval_seconds lease_expires_at
-        ledger_chain ledger_seq
+        start_record end_record
     }
 }
 
@@ -124,6 +139,7 @@ pub(super) const CHANGING: &[&str] = &[
     "gaps",
     "end_metadata",
     "lease_expires_at",
+    "end_record",
 ];
 
 /// A value as it stands in a column.

@@ -5,14 +5,14 @@
 
 use std::{collections::BTreeMap, path::Path};
 
-use rusqlite::{Connection, OptionalExtension, Rows, params, types::Value};
+use rusqlite::{Connection, OptionalExtension, Rows, types::Value};
 use session_model::{Counters, Session, SessionStatus, Timestamp, fold::Vitals};
 use uuid::Uuid;
 
 use super::{
     OpenError, connection,
-    row::{COLUMNS, Row},
-    writer::read_record,
+    row::{COLUMNS, Places, Row},
+    writing::read_record,
 };
 use crate::store::ledger::{self, Hash, Header, Salt};
 
@@ -89,9 +89,9 @@ fn foreign_object(snapshot: &Connection) -> rusqlite::Result<Option<String>> {
 }
 
 const RECORDS: &str = "
-    SELECT chain, seq, format, kind, session_id, received_at, payload_commitment, leaf_hash, chain_hash, salt, payload
-      FROM ledger LEFT JOIN ledger_payload USING (chain, seq)
-  ORDER BY chain, seq";
+    SELECT ledger.chain, ledger.seq, format, kind, session_id, received_at, payload_commitment, leaf_hash, chain_hash, salt, payload
+      FROM ledger LEFT JOIN ledger_payload USING (record)
+  ORDER BY record";
 
 fn verify_chains(snapshot: &Connection, verified: &mut Verified) -> Result<(), VerifyError> {
     let mut heads: BTreeMap<i64, (Uuid, u64, Hash)> = BTreeMap::new();
@@ -181,7 +181,7 @@ fn verify_chains(snapshot: &Connection, verified: &mut Verified) -> Result<(), V
         return difference("table chains", "it names a chain without a record");
     }
     let orphans: i64 = snapshot.query_row(
-        "SELECT count(*) FROM ledger_payload LEFT JOIN ledger USING (chain, seq) WHERE ledger.seq IS NULL",
+        "SELECT count(*) FROM ledger_payload LEFT JOIN ledger USING (record) WHERE ledger.record IS NULL",
         [],
         |row| row.get(0),
     )?;
@@ -227,11 +227,11 @@ impl Record {
     }
 }
 
-/// Tells whether a ledger record says that a session's payloads were erased. Uses `ledger_after_start`.
+/// Tells whether a ledger record says that a session's payloads were erased. Uses `ledger_corrections`.
 fn is_erased(snapshot: &Connection, session_id: Option<&str>) -> rusqlite::Result<bool> {
     const ERASED: &str = "
         SELECT EXISTS (SELECT 1 FROM ledger
-                        WHERE session_id = ?1 AND kind = 'erased' AND kind NOT IN ('start', 'genesis'))";
+                        WHERE session_id = ?1 AND kind = 'erased' AND kind NOT IN ('genesis', 'start', 'end'))";
     snapshot
         .prepare_cached(ERASED)?
         .query_row([session_id], |row| row.get(0))
@@ -245,10 +245,10 @@ fn chains(snapshot: &Connection) -> rusqlite::Result<BTreeMap<i64, Uuid>> {
 
 /// Sorted outside memory by SQLite; the payloads are fetched one by one.
 const RECORDS_BY_SESSION: &str = "
-    SELECT session_id, chain, seq, kind, received_at FROM ledger
-     WHERE session_id IS NOT NULL ORDER BY session_id, chain, seq";
+    SELECT session_id, record, kind, received_at FROM ledger
+     WHERE session_id IS NOT NULL ORDER BY session_id, record";
 
-const PAYLOAD: &str = "SELECT payload FROM ledger_payload WHERE chain = ?1 AND seq = ?2";
+const PAYLOAD: &str = "SELECT payload FROM ledger_payload WHERE record = ?1";
 
 fn verify_sessions(snapshot: &Connection, verified: &mut Verified) -> Result<(), VerifyError> {
     let mut records = snapshot.prepare(RECORDS_BY_SESSION)?;
@@ -311,7 +311,7 @@ fn column<'a>(values: &'a [Value], name: &str) -> Option<&'a Value> {
 struct Folded {
     id: String,
     session: Option<Session>,
-    start: (i64, i64),
+    places: Places,
     erased: bool,
 }
 
@@ -319,11 +319,11 @@ struct Folded {
 struct Folding<'a> {
     snapshot: &'a Connection,
     rows: Rows<'a>,
-    ahead: Option<Header5>,
+    ahead: Option<RecordHead>,
 }
 
-/// Session, chain, number, kind and receipt of a record.
-type Header5 = (String, i64, i64, String, i64);
+/// Session, key, kind and receipt of a record.
+type RecordHead = (String, i64, String, i64);
 
 impl Folding<'_> {
     fn next(&mut self) -> Result<Option<Folded>, VerifyError> {
@@ -334,28 +334,29 @@ impl Folding<'_> {
             return Ok(None);
         };
         let id = first.0.clone();
-        let (mut records, mut start, mut erased) = (Vec::new(), (0, 0), false);
+        let (mut records, mut places, mut erased) = (Vec::new(), Places::default(), false);
         let mut current = Some(first);
-        while let Some((record_id, chain, seq, kind, received_at)) = current {
+        while let Some((record_id, key, kind, received_at)) = current {
             if record_id != id {
-                self.ahead = Some((record_id, chain, seq, kind, received_at));
+                self.ahead = Some((record_id, key, kind, received_at));
                 break;
             }
-            if kind == "start" {
-                start = (chain, seq);
+            match kind.as_str() {
+                "start" => places.start = key,
+                "end" => places.end = Some(key),
+                _ => {}
             }
             let mut payload = self.snapshot.prepare_cached(PAYLOAD)?;
-            let mut payload = payload.query(params![chain, seq])?;
+            let mut payload = payload.query([key])?;
             match payload.next()? {
                 Some(row) => {
                     let payload = row.get_ref(0)?.as_blob().map_err(rusqlite::Error::from)?;
                     match read_record(&kind, received_at, payload) {
                         Ok(record) => records.extend(record),
                         Err(error) => {
-                            let place = format!("ledger record {seq} of chain {chain}");
                             return difference(
-                                place,
-                                format!("its payload cannot be read: {error}"),
+                                format!("session {id}"),
+                                format!("a payload of kind {kind} cannot be read: {error}"),
                             );
                         }
                     }
@@ -367,23 +368,14 @@ impl Folding<'_> {
         Ok(Some(Folded {
             id,
             session: Session::fold(records),
-            start,
+            places,
             erased,
         }))
     }
 
-    fn read(&mut self) -> rusqlite::Result<Option<Header5>> {
-        self.rows
-            .next()?
-            .map(|row| {
-                Ok((
-                    row.get(0)?,
-                    row.get(1)?,
-                    row.get(2)?,
-                    row.get(3)?,
-                    row.get(4)?,
-                ))
-            })
+    fn read(&mut self) -> rusqlite::Result<Option<RecordHead>> {
+        let row = self.rows.next()?;
+        row.map(|row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?)))
             .transpose()
     }
 }
@@ -418,7 +410,7 @@ fn compare(folded: &Folded, found: &[Value]) -> Result<(), VerifyError> {
         counters: Counters::default(),
         lease_expires_at: time("lease_expires_at"),
     };
-    let expected = Row::of(session, &vitals, folded.start);
+    let expected = Row::of(session, &vitals, folded.places);
     let active = expected.record.status == SessionStatus::Active;
     for ((column, expected), found) in COLUMNS.iter().zip(expected.into_values()).zip(found) {
         let fed =

@@ -7,33 +7,26 @@
 use std::{
     path::PathBuf,
     sync::{
-        Arc, LazyLock,
+        Arc,
         mpsc::{Receiver, RecvTimeoutError, TryRecvError},
     },
     time::Duration,
 };
 
-use rusqlite::types::Value;
-use rusqlite::{
-    CachedStatement, Connection, OptionalExtension, Transaction, TransactionBehavior, params,
-    params_from_iter,
-};
-use session_model::{
-    Counters, Session, SessionId, Timestamp,
-    fold::{Accepted, Kind, Vitals},
-};
+use rusqlite::{Connection, OptionalExtension, TransactionBehavior};
+use session_model::Timestamp;
 use tokio::sync::oneshot;
 use tracing::{error, info};
 use uuid::Uuid;
 
 use super::{
     OpenError, connection,
-    row::{CHANGING, COLUMNS, Row, cell},
     status::Status,
+    writing::{Head, Outcome, WriteError, Writing},
 };
 use crate::store::{
-    Change, Decision, Standing, StoreError, Verdict,
-    ledger::{self, FORMAT, GENESIS, Hash, Header, Salt},
+    Change, StoreError,
+    ledger::{FORMAT, GENESIS, Header},
 };
 
 /// The most changes in one transaction; more only adds latency (measured: 5-10 ms at 256, 60-100 ms at 4,096).
@@ -50,9 +43,6 @@ pub(super) struct Job {
 
 /// Whom to tell what came of a change.
 type Reply = oneshot::Sender<Outcome>;
-
-/// What came of a change.
-type Outcome = Result<Verdict, StoreError>;
 
 /// The writer: its connection while it is trusted, and how to get another.
 pub(super) struct Writer {
@@ -76,13 +66,6 @@ struct Chain {
     key: i64,
     uuid: Uuid,
     head: Head,
-}
-
-/// The last record of a chain.
-#[derive(Clone, Copy)]
-struct Head {
-    seq: u64,
-    hash: Hash,
 }
 
 impl Writer {
@@ -193,29 +176,7 @@ impl Writer {
 const BEGIN_CHAIN: &str = "INSERT INTO chains (uuid) VALUES (?1)";
 
 const LAST_RECORD: &str = "
-    SELECT ledger.chain, uuid, seq, chain_hash FROM ledger JOIN chains USING (chain)
-  ORDER BY ledger.chain DESC, seq DESC LIMIT 1";
-
-const APPEND_RECORD: &str = "
-    INSERT INTO ledger (chain, seq, format, kind, session_id, received_at, payload_commitment, leaf_hash, chain_hash)
-    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)";
-
-const APPEND_PAYLOAD: &str =
-    "INSERT INTO ledger_payload (chain, seq, salt, payload) VALUES (?1, ?2, ?3, ?4)";
-
-const STANDING: &str = "
-    SELECT ledger_chain, ledger_seq, status = 'active' AND gaps = '[]',
-           last_seen, lease_expires_at, command_count, error_count, error_message
-      FROM sessions WHERE session_id = ?1";
-
-const START_RECORD: &str = "
-    SELECT kind, received_at, payload FROM ledger JOIN ledger_payload USING (chain, seq)
-     WHERE chain = ?1 AND seq = ?2";
-
-/// Uses `ledger_after_start`.
-const LATER_RECORDS: &str = "
-    SELECT kind, received_at, payload FROM ledger JOIN ledger_payload USING (chain, seq)
-     WHERE session_id = ?1 AND kind NOT IN ('start', 'genesis')";
+    SELECT ledger.chain, uuid, seq, chain_hash FROM ledger JOIN chains USING (chain) ORDER BY record DESC LIMIT 1";
 
 impl Chain {
     fn load_or_begin(mut connection: Connection, now: Timestamp) -> Result<Self, OpenError> {
@@ -272,264 +233,14 @@ impl Chain {
         let transaction = self
             .connection
             .transaction_with_behavior(TransactionBehavior::Immediate)?;
-        let mut writing = Writing {
-            transaction: &transaction,
-            key: self.key,
-            uuid: self.uuid,
-            head: self.head,
-        };
+        let mut writing = Writing::begin(&transaction, self.key, self.uuid, self.head);
         let verdicts = changes
             .into_iter()
             .map(|change| writing.outcome(change))
             .collect::<Result<Vec<_>, _>>()?;
-        let head = writing.head;
+        let head = writing.head();
         transaction.commit()?;
         self.head = head;
         Ok(verdicts)
     }
-}
-
-impl Head {
-    fn append(
-        &mut self,
-        transaction: &Transaction<'_>,
-        key: i64,
-        header: &Header<'_>,
-    ) -> rusqlite::Result<()> {
-        let leaf = header.leaf_hash();
-        let hash = ledger::chain_hash(&self.hash, &leaf);
-        transaction.prepare_cached(APPEND_RECORD)?.execute(params![
-            key,
-            header.seq,
-            header.format,
-            header.kind,
-            header.session_id,
-            header.received_at,
-            header.payload_commitment,
-            leaf,
-            hash,
-        ])?;
-        *self = Self {
-            seq: header.seq,
-            hash,
-        };
-        Ok(())
-    }
-}
-
-/// Why a batch could not be written.
-#[derive(Debug, thiserror::Error)]
-pub(super) enum WriteError {
-    #[error("the database failed")]
-    Database(#[from] rusqlite::Error),
-    #[error("the ledger record of session {id} cannot be read")]
-    Record {
-        id: SessionId,
-        source: session_model::fold::PayloadError,
-    },
-    #[error("session {0} has a row and no start in the ledger; `session-buddy verify` says more")]
-    NoStart(SessionId),
-    #[error("no random bytes")]
-    Random(#[from] rustix::io::Errno),
-}
-
-/// Where a record stands: the key of its chain, and its number.
-type Position = (i64, i64);
-
-/// A transaction under way.
-struct Writing<'a> {
-    transaction: &'a Transaction<'a>,
-    key: i64,
-    uuid: Uuid,
-    head: Head,
-}
-
-impl Writing<'_> {
-    /// Makes a change, unless what is on record of its session is damaged, which concerns nobody else.
-    fn outcome(&mut self, change: Box<dyn Change>) -> Result<Outcome, WriteError> {
-        match self.apply(change) {
-            Ok(verdict) => Ok(Ok(verdict)),
-            Err(error @ (WriteError::Record { .. } | WriteError::NoStart(_))) => {
-                let damage = super::chain_of_causes(&error);
-                error!("{damage}");
-                Ok(Err(StoreError::Damaged(damage)))
-            }
-            Err(error @ (WriteError::Database(_) | WriteError::Random(_))) => Err(error),
-        }
-    }
-
-    fn apply(&mut self, change: Box<dyn Change>) -> Result<Verdict, WriteError> {
-        let id = change.session_id().clone();
-        let found = self.standing(&id)?;
-        let decision = change.decide(found.as_ref().map(|(standing, _)| standing));
-        let Decision {
-            records,
-            vitals,
-            verdict,
-        } = decision;
-        match (found, vitals) {
-            (_, None) if records.is_empty() => {}
-            (
-                Some((
-                    Standing {
-                        mut session,
-                        vitals: before,
-                    },
-                    start,
-                )),
-                vitals,
-            ) => {
-                for record in records {
-                    self.append(&id, &record)?;
-                    session.accept(record);
-                }
-                self.change(Row::of(&session, &vitals.unwrap_or(before), start))?;
-            }
-            (None, vitals) => {
-                let (Some(start), Some(vitals)) = (records.into_iter().next(), vitals) else {
-                    return Err(WriteError::NoStart(id));
-                };
-                if start.fact.kind() != Kind::Start {
-                    return Err(WriteError::NoStart(id));
-                }
-                let seq = self.append(&id, &start)?;
-                let session = Session::begin(start).ok_or(WriteError::NoStart(id))?;
-                let row = Row::of(&session, &vitals, (self.key, seq));
-                self.transaction
-                    .prepare_cached(&INSERT)?
-                    .execute(params_from_iter(row.into_values()))?;
-            }
-        }
-        Ok(verdict)
-    }
-
-    /// Reads a session as it stands, and where its start stands.
-    fn standing(&self, id: &SessionId) -> Result<Option<(Standing, Position)>, WriteError> {
-        let mut statement = self.transaction.prepare_cached(STANDING)?;
-        let mut rows = statement.query([id.as_str()])?;
-        let Some(row) = rows.next()? else {
-            return Ok(None);
-        };
-        let start: Position = (row.get(0)?, row.get(1)?);
-        let only_started: bool = row.get(2)?;
-        let vitals = Vitals {
-            last_seen: cell(row, 3)?,
-            lease_expires_at: cell(row, 4)?,
-            counters: Counters {
-                command_count: row.get(5)?,
-                error_count: row.get(6)?,
-                last_error: row.get(7)?,
-            },
-        };
-        let mut records = self.records(
-            id,
-            self.transaction.prepare_cached(START_RECORD)?,
-            params![start.0, start.1],
-        )?;
-        if !only_started {
-            let later = self.transaction.prepare_cached(LATER_RECORDS)?;
-            records.extend(self.records(id, later, params![id.as_str()])?);
-        }
-        let session = Session::fold(records).ok_or_else(|| WriteError::NoStart(id.clone()))?;
-        Ok(Some((Standing { session, vitals }, start)))
-    }
-
-    fn records(
-        &self,
-        id: &SessionId,
-        mut statement: CachedStatement<'_>,
-        of: impl rusqlite::Params,
-    ) -> Result<Vec<Accepted>, WriteError> {
-        let mut rows = statement.query(of)?;
-        let mut records = Vec::new();
-        while let Some(row) = rows.next()? {
-            let payload = row.get_ref(2)?.as_blob().map_err(rusqlite::Error::from)?;
-            records.extend(
-                read_record(
-                    row.get_ref(0)?.as_str().map_err(rusqlite::Error::from)?,
-                    row.get(1)?,
-                    payload,
-                )
-                .map_err(|source| WriteError::Record {
-                    id: id.clone(),
-                    source,
-                })?,
-            );
-        }
-        Ok(records)
-    }
-
-    fn append(&mut self, id: &SessionId, record: &Accepted) -> Result<i64, WriteError> {
-        let payload = record.payload();
-        let mut salt: Salt = [0; 32];
-        rustix::rand::getrandom(&mut salt, rustix::rand::GetRandomFlags::empty())?;
-        let commitment = ledger::payload_commitment(&salt, &payload);
-        let header = Header {
-            chain: self.uuid,
-            seq: self.head.seq + 1,
-            format: FORMAT,
-            kind: record.fact.kind().as_str(),
-            session_id: Some(id.as_str()),
-            received_at: record.received_at.as_micros(),
-            payload_commitment: Some(&commitment),
-        };
-        self.head.append(self.transaction, self.key, &header)?;
-        let seq = i64::try_from(self.head.seq)
-            .expect("a chain of 2^63 records takes longer than the sun");
-        self.transaction
-            .prepare_cached(APPEND_PAYLOAD)?
-            .execute(params![self.key, seq, salt, payload])?;
-        Ok(seq)
-    }
-
-    fn change(&self, row: Row) -> rusqlite::Result<()> {
-        let id = Value::Text(row.record.session_id.clone());
-        let changing = COLUMNS
-            .iter()
-            .zip(row.into_values())
-            .filter(|(column, _)| CHANGING.contains(column));
-        let values = changing.map(|(_, value)| value).chain([id]);
-        self.transaction
-            .prepare_cached(&UPDATE)?
-            .execute(params_from_iter(values))?;
-        Ok(())
-    }
-}
-
-static INSERT: LazyLock<String> = LazyLock::new(|| {
-    let places = vec!["?"; COLUMNS.len()].join(", ");
-    format!(
-        "INSERT INTO sessions ({}) VALUES ({places})",
-        COLUMNS.join(", ")
-    )
-});
-
-static UPDATE: LazyLock<String> = LazyLock::new(|| {
-    let changing: Vec<_> = COLUMNS
-        .iter()
-        .filter(|column| CHANGING.contains(column))
-        .collect();
-    let sets: Vec<_> = changing
-        .iter()
-        .map(|column| format!("{column} = ?"))
-        .collect();
-    format!(
-        "UPDATE sessions SET {} WHERE session_id = ?",
-        sets.join(", ")
-    )
-});
-
-/// Reads a ledger record that is about a session; `None` for the other kinds.
-pub(super) fn read_record(
-    kind: &str,
-    received_at: i64,
-    payload: &[u8],
-) -> Result<Option<Accepted>, session_model::fold::PayloadError> {
-    let Some(kind) = Kind::ALL.into_iter().find(|known| known.as_str() == kind) else {
-        return Ok(None);
-    };
-    let received_at = Timestamp::saturating_from(
-        jiff::Timestamp::from_microsecond(received_at).unwrap_or(jiff::Timestamp::MIN),
-    );
-    Accepted::from_payload(kind, received_at, payload).map(Some)
 }

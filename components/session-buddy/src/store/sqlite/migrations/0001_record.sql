@@ -8,9 +8,12 @@ CREATE TABLE chains (
     uuid  BLOB NOT NULL UNIQUE CHECK (length(uuid) = 16)
 ) STRICT;
 
+-- A record's key is its chain and its number in one integer, because SQLite packs only such tables fully when rows are
+-- appended: with a key of two columns pages stay two thirds full.
 CREATE TABLE ledger (
-    chain              INTEGER NOT NULL REFERENCES chains (chain),
-    seq                INTEGER NOT NULL CHECK (seq >= 0),
+    record             INTEGER PRIMARY KEY CHECK (record >= 1 << 40),
+    chain              INTEGER GENERATED ALWAYS AS (record >> 40) VIRTUAL,
+    seq                INTEGER GENERATED ALWAYS AS (record & 0xFFFFFFFFFF) VIRTUAL,
     format             INTEGER NOT NULL,
     kind               TEXT    NOT NULL CHECK (kind IN ('genesis', 'start', 'end', 'closed', 'revived', 'admin', 'erased',
                                                         'purged', 'checkpoint', 'imported')),
@@ -18,22 +21,20 @@ CREATE TABLE ledger (
     received_at        INTEGER NOT NULL,
     payload_commitment BLOB CHECK (length(payload_commitment) = 32),
     leaf_hash          BLOB NOT NULL CHECK (length(leaf_hash) = 32),
-    chain_hash         BLOB NOT NULL CHECK (length(chain_hash) = 32),
-    PRIMARY KEY (chain, seq)
-) STRICT, WITHOUT ROWID;
+    chain_hash         BLOB NOT NULL CHECK (length(chain_hash) = 32)
+) STRICT;
 
--- A session's start is found through its row; only what came after it is found here. So a start dirties no page of it.
-CREATE INDEX ledger_after_start ON ledger (session_id) WHERE kind NOT IN ('start', 'genesis');
+-- A session's start and end are found through its row; only the few other records are found here.
+CREATE INDEX ledger_corrections ON ledger (session_id) WHERE kind NOT IN ('genesis', 'start', 'end');
 
 CREATE TABLE ledger_payload (
-    chain   INTEGER NOT NULL,
-    seq     INTEGER NOT NULL,
+    record  INTEGER PRIMARY KEY REFERENCES ledger (record),
+    chain   INTEGER GENERATED ALWAYS AS (record >> 40) VIRTUAL,
+    seq     INTEGER GENERATED ALWAYS AS (record & 0xFFFFFFFFFF) VIRTUAL,
     salt    BLOB NOT NULL CHECK (length(salt) = 32),
     key_id  INTEGER,
-    payload BLOB NOT NULL,
-    PRIMARY KEY (chain, seq),
-    FOREIGN KEY (chain, seq) REFERENCES ledger (chain, seq)
-) STRICT, WITHOUT ROWID;
+    payload BLOB NOT NULL
+) STRICT;
 
 -- Times are RFC 3339 in UTC of one width, so that the order of the text is the order of time.
 CREATE TABLE sessions (
@@ -93,16 +94,17 @@ CREATE TABLE sessions (
     pidfd_inode       INTEGER,
     heartbeat_interval_seconds INTEGER,
     lease_expires_at  TEXT,
-    ledger_chain      INTEGER NOT NULL,
-    ledger_seq        INTEGER NOT NULL,
+    start_record      INTEGER NOT NULL REFERENCES ledger (record),
+    end_record        INTEGER REFERENCES ledger (record),
+    -- Room for what an end adds, given back by the first change: a row that grows on a full page splits it.
+    room              BLOB,
     CHECK ((status = 'active') = (end_time IS NULL)),
-    CHECK ((status = 'active') = (end_known_by IS NULL)),
-    FOREIGN KEY (ledger_chain, ledger_seq) REFERENCES ledger (chain, seq)
+    CHECK ((status = 'active') = (end_known_by IS NULL))
 ) STRICT;
 
--- Lists, newest first, and their cursor.
-CREATE INDEX sessions_by_start ON sessions (start_time, session_id);
+-- Lists, newest first; sessions that began in the same microsecond are few, and sorted.
+CREATE INDEX sessions_by_start ON sessions (start_time);
 -- Lists of one component.
 CREATE INDEX sessions_by_component ON sessions (component_name, start_time);
 -- Lists of what is open: few rows of many.
-CREATE INDEX sessions_active ON sessions (start_time, session_id) WHERE status = 'active';
+CREATE INDEX sessions_active ON sessions (start_time) WHERE status = 'active';

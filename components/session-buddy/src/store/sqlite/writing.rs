@@ -1,0 +1,308 @@
+//! A transaction under way: what a change reads, and what it writes.
+
+use std::sync::LazyLock;
+
+use rusqlite::{Transaction, params, params_from_iter, types::Value};
+use session_model::{
+    Counters, Session, SessionId, Timestamp,
+    fold::{Accepted, Kind, PayloadError, Vitals},
+};
+use tracing::error;
+use uuid::Uuid;
+
+use super::{
+    chain_of_causes,
+    row::{CHANGING, COLUMNS, Places, Row, cell, record_key},
+};
+use crate::store::{
+    Change, Decision, Standing, StoreError, Verdict,
+    ledger::{self, FORMAT, Hash, Header, Salt},
+};
+
+/// The last record of a chain.
+#[derive(Clone, Copy)]
+pub(super) struct Head {
+    pub(super) seq: u64,
+    pub(super) hash: Hash,
+}
+
+/// What came of a change.
+pub(super) type Outcome = Result<Verdict, StoreError>;
+
+/// Why a batch could not be written.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum WriteError {
+    #[error("the database failed")]
+    Database(#[from] rusqlite::Error),
+    #[error("the ledger record of session {id} cannot be read")]
+    Record { id: SessionId, source: PayloadError },
+    #[error("session {0} has a row and no start in the ledger; `session-buddy verify` says more")]
+    NoStart(SessionId),
+    #[error("no random bytes")]
+    Random(#[from] rustix::io::Errno),
+}
+
+const APPEND_RECORD: &str = "
+    INSERT INTO ledger (record, format, kind, session_id, received_at, payload_commitment, leaf_hash, chain_hash)
+    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
+
+const APPEND_PAYLOAD: &str =
+    "INSERT INTO ledger_payload (record, salt, payload) VALUES (?1, ?2, ?3)";
+
+/// The third column: whether there are records beside start and end that still say something. Once the end is reported,
+/// only revivals do, and they leave gaps.
+const STANDING: &str = "
+    SELECT start_record, end_record, gaps <> '[]' OR coalesce(end_known_by, 'reported') <> 'reported',
+           last_seen, lease_expires_at, command_count, error_count, error_message
+      FROM sessions WHERE session_id = ?1";
+
+const RECORD: &str = "
+    SELECT kind, received_at, payload FROM ledger JOIN ledger_payload USING (record) WHERE record = ?1";
+
+/// Uses `ledger_corrections`.
+const CORRECTIONS: &str = "
+    SELECT kind, received_at, payload FROM ledger JOIN ledger_payload USING (record)
+     WHERE session_id = ?1 AND kind NOT IN ('genesis', 'start', 'end')";
+
+static INSERT: LazyLock<String> = LazyLock::new(|| {
+    /// What an end adds to a row, in bytes: two times, how it is known, counters, metadata.
+    const ROOM: usize = 96;
+    let places = vec!["?"; COLUMNS.len()].join(", ");
+    format!(
+        "INSERT INTO sessions ({}, room) VALUES ({places}, zeroblob({ROOM}))",
+        COLUMNS.join(", ")
+    )
+});
+
+static UPDATE: LazyLock<String> = LazyLock::new(|| {
+    let changing = COLUMNS.iter().filter(|column| CHANGING.contains(column));
+    let sets: Vec<_> = changing.map(|column| format!("{column} = ?")).collect();
+    format!(
+        "UPDATE sessions SET {}, room = NULL WHERE session_id = ?",
+        sets.join(", ")
+    )
+});
+
+/// A transaction under way.
+pub(super) struct Writing<'a> {
+    transaction: &'a Transaction<'a>,
+    chain: i64,
+    uuid: Uuid,
+    head: Head,
+}
+
+impl<'a> Writing<'a> {
+    /// Goes on with a chain from its head.
+    pub(super) const fn begin(
+        transaction: &'a Transaction<'a>,
+        chain: i64,
+        uuid: Uuid,
+        head: Head,
+    ) -> Self {
+        Self {
+            transaction,
+            chain,
+            uuid,
+            head,
+        }
+    }
+
+    /// Gives the end of the chain as it will be once the transaction is committed.
+    pub(super) const fn head(&self) -> Head {
+        self.head
+    }
+
+    /// Makes a change, unless what is on record of its session is damaged, which concerns nobody else.
+    pub(super) fn outcome(&mut self, change: Box<dyn Change>) -> Result<Outcome, WriteError> {
+        match self.apply(change) {
+            Ok(verdict) => Ok(Ok(verdict)),
+            Err(error @ (WriteError::Record { .. } | WriteError::NoStart(_))) => {
+                let damage = chain_of_causes(&error);
+                error!("{damage}");
+                Ok(Err(StoreError::Damaged(damage)))
+            }
+            Err(error @ (WriteError::Database(_) | WriteError::Random(_))) => Err(error),
+        }
+    }
+
+    fn apply(&mut self, change: Box<dyn Change>) -> Result<Verdict, WriteError> {
+        let id = change.session_id().clone();
+        let found = self.standing(&id)?;
+        let decision = change.decide(found.as_ref().map(|(standing, _)| standing));
+        let Decision {
+            records,
+            vitals,
+            verdict,
+        } = decision;
+        match found {
+            _ if records.is_empty() && vitals.is_none() => {}
+            Some((
+                Standing {
+                    mut session,
+                    vitals: before,
+                },
+                mut places,
+            )) => {
+                for record in records {
+                    let key = self.append(&id, &record)?;
+                    if record.fact.kind() == Kind::End {
+                        places.end = Some(key);
+                    }
+                    session.accept(record);
+                }
+                self.change(Row::of(&session, &vitals.unwrap_or(before), places))?;
+            }
+            None => {
+                let start = records
+                    .into_iter()
+                    .next()
+                    .filter(|start| start.fact.kind() == Kind::Start);
+                let (Some(start), Some(vitals)) = (start, vitals) else {
+                    return Err(WriteError::NoStart(id));
+                };
+                let places = Places {
+                    start: self.append(&id, &start)?,
+                    end: None,
+                };
+                let session = Session::begin(start).ok_or(WriteError::NoStart(id))?;
+                let values = Row::of(&session, &vitals, places).into_values();
+                self.transaction
+                    .prepare_cached(&INSERT)?
+                    .execute(params_from_iter(values))?;
+            }
+        }
+        Ok(verdict)
+    }
+
+    /// Reads a session as it stands, and where its start and end stand.
+    fn standing(&self, id: &SessionId) -> Result<Option<(Standing, Places)>, WriteError> {
+        let mut statement = self.transaction.prepare_cached(STANDING)?;
+        let mut rows = statement.query([id.as_str()])?;
+        let Some(row) = rows.next()? else {
+            return Ok(None);
+        };
+        let places = Places {
+            start: row.get(0)?,
+            end: row.get(1)?,
+        };
+        let corrected: bool = row.get(2)?;
+        let vitals = Vitals {
+            last_seen: cell(row, 3)?,
+            lease_expires_at: cell(row, 4)?,
+            counters: Counters {
+                command_count: row.get(5)?,
+                error_count: row.get(6)?,
+                last_error: row.get(7)?,
+            },
+        };
+        let mut records = self.records(id, RECORD, params![places.start])?;
+        if let Some(end) = places.end {
+            records.extend(self.records(id, RECORD, params![end])?);
+        }
+        if corrected {
+            records.extend(self.records(id, CORRECTIONS, params![id.as_str()])?);
+        }
+        let session = Session::fold(records).ok_or_else(|| WriteError::NoStart(id.clone()))?;
+        Ok(Some((Standing { session, vitals }, places)))
+    }
+
+    fn records(
+        &self,
+        id: &SessionId,
+        sql: &str,
+        of: impl rusqlite::Params,
+    ) -> Result<Vec<Accepted>, WriteError> {
+        let mut statement = self.transaction.prepare_cached(sql)?;
+        let mut rows = statement.query(of)?;
+        let mut records = Vec::new();
+        while let Some(row) = rows.next()? {
+            let kind = row.get_ref(0)?.as_str().map_err(rusqlite::Error::from)?;
+            let payload = row.get_ref(2)?.as_blob().map_err(rusqlite::Error::from)?;
+            let record = read_record(kind, row.get(1)?, payload);
+            records.extend(record.map_err(|source| WriteError::Record {
+                id: id.clone(),
+                source,
+            })?);
+        }
+        Ok(records)
+    }
+
+    /// Appends a record and gives its key.
+    fn append(&mut self, id: &SessionId, record: &Accepted) -> Result<i64, WriteError> {
+        let payload = record.payload();
+        let mut salt: Salt = [0; 32];
+        rustix::rand::getrandom(&mut salt, rustix::rand::GetRandomFlags::empty())?;
+        let commitment = ledger::payload_commitment(&salt, &payload);
+        let header = Header {
+            chain: self.uuid,
+            seq: self.head.seq + 1,
+            format: FORMAT,
+            kind: record.fact.kind().as_str(),
+            session_id: Some(id.as_str()),
+            received_at: record.received_at.as_micros(),
+            payload_commitment: Some(&commitment),
+        };
+        let key = self.head.append(self.transaction, self.chain, &header)?;
+        self.transaction
+            .prepare_cached(APPEND_PAYLOAD)?
+            .execute(params![key, salt, payload])?;
+        Ok(key)
+    }
+
+    fn change(&self, row: Row) -> rusqlite::Result<()> {
+        let id = Value::Text(row.record.session_id.clone());
+        let changing = COLUMNS
+            .iter()
+            .zip(row.into_values())
+            .filter(|(column, _)| CHANGING.contains(column));
+        let values = changing.map(|(_, value)| value).chain([id]);
+        self.transaction
+            .prepare_cached(&UPDATE)?
+            .execute(params_from_iter(values))?;
+        Ok(())
+    }
+}
+
+impl Head {
+    /// Links a record to the chain and gives its key.
+    pub(super) fn append(
+        &mut self,
+        transaction: &Transaction<'_>,
+        chain: i64,
+        header: &Header<'_>,
+    ) -> rusqlite::Result<i64> {
+        let leaf = header.leaf_hash();
+        let hash = ledger::chain_hash(&self.hash, &leaf);
+        let seq = i64::try_from(header.seq).expect("a chain has fewer than 2^40 records");
+        let key = record_key(chain, seq);
+        transaction.prepare_cached(APPEND_RECORD)?.execute(params![
+            key,
+            header.format,
+            header.kind,
+            header.session_id,
+            header.received_at,
+            header.payload_commitment,
+            leaf,
+            hash,
+        ])?;
+        *self = Self {
+            seq: header.seq,
+            hash,
+        };
+        Ok(key)
+    }
+}
+
+/// Reads a ledger record that is about a session; `None` for the other kinds.
+pub(super) fn read_record(
+    kind: &str,
+    received_at: i64,
+    payload: &[u8],
+) -> Result<Option<Accepted>, PayloadError> {
+    let Some(kind) = Kind::ALL.into_iter().find(|known| known.as_str() == kind) else {
+        return Ok(None);
+    };
+    let received_at =
+        jiff::Timestamp::from_microsecond(received_at).unwrap_or(jiff::Timestamp::MIN);
+    Accepted::from_payload(kind, Timestamp::saturating_from(received_at), payload).map(Some)
+}
