@@ -19,13 +19,18 @@ pub fn is_unsafe(c: char) -> bool {
             | '\u{E0000}'..='\u{E007F}')
 }
 
+/// Tells whether a text is printable ASCII, as nearly all are; much faster than a look at each character.
+fn is_plain(text: &str) -> bool {
+    text.bytes().all(|byte| matches!(byte, b' '..=b'~'))
+}
+
 /// Escapes a text for one line of a terminal or a log: `\n`, `\t`, `\r` by their letters, others as `\u{1b}`.
 ///
 /// ```
 /// assert_eq!(session_model::escape::for_line("a\u{1b}[31m\nb"), "a\\u{1b}[31m\\nb");
 /// ```
 pub fn for_line(text: &str) -> Cow<'_, str> {
-    if !text.contains(is_unsafe) {
+    if is_plain(text) || !text.contains(is_unsafe) {
         return Cow::Borrowed(text);
     }
     let mut escaped = String::with_capacity(text.len() + 16);
@@ -47,7 +52,7 @@ pub fn for_line(text: &str) -> Cow<'_, str> {
 /// assert_eq!(json, r#""a\u202eb\udb40\udc41""#);
 /// ```
 pub fn in_json(json: &str) -> Cow<'_, str> {
-    if !json.contains(is_unsafe) {
+    if is_plain(json) || !json.contains(is_unsafe) {
         return Cow::Borrowed(json);
     }
     let mut escaped = String::with_capacity(json.len() + 16);

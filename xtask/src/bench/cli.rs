@@ -15,6 +15,14 @@ const ACTIVE: u64 = 100;
 const RUNS: usize = 200;
 const MORE_THAN_TRUE_MS: f64 = 5.0;
 
+/// What is listed, and how.
+const ARMS: [(&str, &[&str]); 4] = [
+    ("table, the 50 rows of a terminal", &["--limit", "50"]),
+    ("table, all rows, to a pipe", &["--limit", "1000"]),
+    ("json, all rows", &["--format", "json"]),
+    ("csv, all rows", &["--format", "csv"]),
+];
+
 pub(super) fn measure(setting: &Setting) -> Result<()> {
     let state = StateFolder::new()?;
     let server = Server::start(&setting.binary, &state)?;
@@ -31,24 +39,18 @@ pub(super) fn measure(setting: &Setting) -> Result<()> {
         "target",
         "",
     ]);
-    for format in ["table", "json", "csv"] {
+    for (name, arguments) in ARMS {
         let (mut list, mut nothing) = (Sample::default(), Sample::default());
         for _ in 0..RUNS {
             nothing.push(time(&mut Command::new("/bin/true"))?);
             let mut command = server::command(&setting.binary, &state);
-            list.push(time(command.args([
-                "list-sessions",
-                "--format",
-                format,
-                "--limit",
-                "1000",
-            ]))?);
+            list.push(time(command.arg("list-sessions").args(arguments))?);
         }
         let difference = list.median() - nothing.median();
         let target = format!("<= {MORE_THAN_TRUE_MS:.0} ms more");
         let reached = verdict(difference <= MORE_THAN_TRUE_MS);
         table.row([
-            format.to_owned(),
+            name.to_owned(),
             list.show(ratio),
             nothing.show(ratio),
             ratio(difference),

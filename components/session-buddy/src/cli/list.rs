@@ -6,12 +6,13 @@ use std::{
 };
 
 use anstream::eprintln;
+use session_model::SessionFilter;
 
 use super::{
     ExitStatus, Failure, dates,
     output::{CsvWriter, Format, JsonWriter, Output, SessionWriter},
     selection::Selection,
-    source::SourceArgs,
+    source::{Source, SourceArgs},
     table::TableWriter,
 };
 use crate::clock::Clock;
@@ -56,58 +57,82 @@ pub(super) async fn run(args: Args) -> Result<(), Failure> {
         None if on_terminal => ROWS_ON_TERMINAL,
         None => usize::MAX,
     };
-    let mut writer: Box<dyn SessionWriter> = match format {
-        Format::Json => Box::new(JsonWriter::default()),
-        Format::Csv => Box::new(CsvWriter),
+    let work = Work {
+        filter,
+        limit,
+        everything: args.selection.is_everything(),
+        limited: args.limit.is_some(),
+    };
+    let source = args.source.to_read().await?;
+    match format {
+        Format::Json => work.run(source, JsonWriter::default(), args.output).await,
+        Format::Csv => work.run(source, CsvWriter, args.output).await,
         Format::Table => {
             let width = terminal_size::terminal_size().map(|(width, _)| usize::from(width.0));
-            Box::new(TableWriter {
+            let table = TableWriter {
                 now,
                 zone,
                 width: width.filter(|_| on_terminal),
                 rows: Vec::new(),
-            })
-        }
-    };
-
-    let mut source = args.source.to_read().await?;
-    let name = args.output.as_ref().map(|path| path.display().to_string());
-    let mut output =
-        Output::to(args.output).map_err(|error| cannot_write(name.as_deref(), error))?;
-    let (mut written, mut cursor) = (0, None);
-    writer.begin(&mut output).map_err(Failure::writing)?;
-    loop {
-        let page = source
-            .list(&filter, limit - written, cursor.as_deref())
-            .await?;
-        written += page.sessions.len();
-        writer
-            .page(&mut output, &page.sessions)
-            .map_err(Failure::writing)?;
-        cursor = page.next;
-        if cursor.is_none() || written >= limit {
-            break;
+            };
+            work.run(source, table, args.output).await
         }
     }
-    writer.end(&mut output).map_err(Failure::writing)?;
-    output
-        .finish()
-        .map_err(|error| cannot_write(name.as_deref(), error))?;
+}
 
-    if written == 0 {
-        let everything = args.selection.is_everything();
-        eprintln!(
-            "{}",
-            if everything {
-                "no sessions yet"
-            } else {
-                "no session matches"
+/// What is to be listed.
+struct Work {
+    filter: SessionFilter,
+    limit: usize,
+    /// Nothing is left out.
+    everything: bool,
+    /// The limit was asked for.
+    limited: bool,
+}
+
+impl Work {
+    async fn run<W: SessionWriter>(
+        self,
+        mut source: Source,
+        mut writer: W,
+        path: Option<PathBuf>,
+    ) -> Result<(), Failure> {
+        let name = path.as_ref().map(|path| path.display().to_string());
+        let mut output = Output::to(path).map_err(|error| cannot_write(name.as_deref(), error))?;
+        let (mut written, mut cursor) = (0, None);
+        writer.begin(&mut output).map_err(Failure::writing)?;
+        loop {
+            let page = source
+                .list::<W::Session>(&self.filter, self.limit - written, cursor.as_deref())
+                .await?;
+            written += page.sessions.len();
+            writer
+                .page(&mut output, &page.sessions)
+                .map_err(Failure::writing)?;
+            cursor = page.next;
+            if cursor.is_none() || written >= self.limit {
+                break;
             }
-        );
-    } else if cursor.is_some() && args.limit.is_none() {
-        eprintln!("the newest {written} are shown; --limit shows more");
+        }
+        writer.end(&mut output).map_err(Failure::writing)?;
+        output
+            .finish()
+            .map_err(|error| cannot_write(name.as_deref(), error))?;
+
+        if written == 0 {
+            eprintln!(
+                "{}",
+                if self.everything {
+                    "no sessions yet"
+                } else {
+                    "no session matches"
+                }
+            );
+        } else if cursor.is_some() && !self.limited {
+            eprintln!("the newest {written} are shown; --limit shows more");
+        }
+        Ok(())
     }
-    Ok(())
 }
 
 fn cannot_write(name: Option<&str>, error: std::io::Error) -> Failure {

@@ -6,7 +6,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use serde_json::Value;
+use serde::de::DeserializeOwned;
+use serde_json::{Map, Value, value::RawValue};
 use session_model::{Keyed, SessionRecord, escape};
 use tempfile::NamedTempFile;
 
@@ -111,30 +112,31 @@ impl Write for Output {
 
 /// Writes sessions one page after the other.
 pub(super) trait SessionWriter {
+    /// What it wants of a session.
+    type Session: DeserializeOwned;
+
     fn begin(&mut self, output: &mut Output) -> io::Result<()>;
-    fn page(&mut self, output: &mut Output, sessions: &[SessionRecord]) -> io::Result<()>;
+    fn page(&mut self, output: &mut Output, sessions: &[Self::Session]) -> io::Result<()>;
     fn end(&mut self, output: &mut Output) -> io::Result<()>;
 }
 
-/// A JSON array, one session a line.
+/// A JSON array, one session a line, each as the server wrote it.
 #[derive(Default)]
 pub(super) struct JsonWriter {
     written: bool,
 }
 
 impl SessionWriter for JsonWriter {
+    type Session = Box<RawValue>;
+
     fn begin(&mut self, output: &mut Output) -> io::Result<()> {
         output.write_all(b"[")
     }
 
-    fn page(&mut self, output: &mut Output, sessions: &[SessionRecord]) -> io::Result<()> {
+    fn page(&mut self, output: &mut Output, sessions: &[Box<RawValue>]) -> io::Result<()> {
         for session in sessions {
-            let separator = if self.written { ",\n" } else { "\n" };
-            write!(
-                output,
-                "{separator}{}",
-                escape::in_json(&serde_json::to_string(session)?)
-            )?;
+            output.write_all(if self.written { b",\n" } else { b"\n" })?;
+            output.write_all(escape::in_json(session.get()).as_bytes())?;
             self.written = true;
         }
         Ok(())
@@ -149,21 +151,24 @@ impl SessionWriter for JsonWriter {
 pub(super) struct CsvWriter;
 
 impl SessionWriter for CsvWriter {
+    type Session = Map<String, Value>;
+
     fn begin(&mut self, output: &mut Output) -> io::Result<()> {
-        csv_line(output, SessionRecord::KEYS)
+        csv_lines(output, [SessionRecord::KEYS])
     }
 
-    fn page(&mut self, output: &mut Output, sessions: &[SessionRecord]) -> io::Result<()> {
-        for session in sessions {
-            let session = serde_json::to_value(session)?;
-            csv_line(
-                output,
+    fn page(&mut self, output: &mut Output, sessions: &[Map<String, Value>]) -> io::Result<()> {
+        let cell = |session: &Map<String, Value>, key: &str| {
+            session.get(key).map(csv_cell).unwrap_or_default()
+        };
+        csv_lines(
+            output,
+            sessions.iter().map(|session| {
                 SessionRecord::KEYS
                     .iter()
-                    .map(|key| csv_cell(&session[*key])),
-            )?;
-        }
-        Ok(())
+                    .map(move |key| cell(session, key))
+            }),
+        )
     }
 
     fn end(&mut self, _: &mut Output) -> io::Result<()> {
@@ -171,13 +176,16 @@ impl SessionWriter for CsvWriter {
     }
 }
 
-fn csv_line(
-    output: &mut Output,
-    cells: impl IntoIterator<Item = impl AsRef<[u8]>>,
-) -> io::Result<()> {
-    let mut line = csv::Writer::from_writer(Vec::new());
-    line.write_record(cells)?;
-    output.write_all(&line.into_inner().map_err(io::Error::other)?)
+fn csv_lines<Cells>(output: &mut Output, lines: impl IntoIterator<Item = Cells>) -> io::Result<()>
+where
+    Cells: IntoIterator<Item: AsRef<[u8]>>,
+{
+    let mut csv = csv::Writer::from_writer(Vec::new());
+    for cells in lines {
+        csv.write_record(cells)?;
+    }
+    // Only here can the reader be gone, and that is no error of CSV.
+    output.write_all(&csv.into_inner().map_err(io::Error::other)?)
 }
 
 /// Gives a value as a cell. Characters that act on a terminal are escaped, and a text that a spreadsheet would take for

@@ -19,7 +19,11 @@ pub(super) fn render(session: &SessionRecord, zone: &TimeZone) -> String {
         let zoned = at.as_jiff().to_zoned(zone.clone());
         zoned.strftime("%Y-%m-%d %H:%M:%S %Z").to_string()
     };
-    line("Status", Some(table::status(session)));
+    let liveness = session.liveness.map(|liveness| liveness.as_str());
+    line(
+        "Status",
+        Some(table::status(session.status.as_str(), liveness)),
+    );
     line("Start Time", Some(time(session.start_time)));
     line("End Time", session.end_time.map(time));
     line(

@@ -4,6 +4,7 @@ use std::{fs, io, os::unix::fs::MetadataExt, path::Path, sync::Arc};
 
 use anstream::eprintln;
 use nix::unistd::Uid;
+use serde::de::DeserializeOwned;
 use session_client::{Destination, PAGE_MAX, Page, Reader, ReaderError};
 use session_model::{SessionFilter, SessionRecord, Text, Transport, fold::Origin};
 
@@ -115,21 +116,24 @@ impl Source {
         Self::Database(Tracker::without_server(store, Clock::system()))
     }
 
-    /// Gives a page of sessions, newest first.
-    pub(super) async fn list(
+    /// Gives a page of sessions, newest first, of each what `T` wants.
+    pub(super) async fn list<T: DeserializeOwned>(
         &mut self,
         filter: &SessionFilter,
         limit: usize,
         cursor: Option<&str>,
-    ) -> Result<Page, Failure> {
+    ) -> Result<Page<T>, Failure> {
         let limit = limit.min(PAGE_MAX);
         match self {
             Self::Server(reader) => Ok(reader.list(filter, limit, cursor).await?),
             Self::Database(tracker) => {
+                let failed = |error: &(dyn std::error::Error + 'static)| {
+                    Failure::of(ExitStatus::Failed, error)
+                };
                 let cursor = cursor
                     .map(str::parse)
                     .transpose()
-                    .map_err(|error| Failure::of(ExitStatus::Failed, &error))?;
+                    .map_err(|error| failed(&error))?;
                 let request = ListRequest {
                     filter: filter.clone(),
                     cursor,
@@ -137,8 +141,11 @@ impl Source {
                     count: false,
                 };
                 let listing = tracker.list(request).await?;
+                // As a server would send them.
+                let json = serde_json::to_vec(&listing.sessions).map_err(|error| failed(&error))?;
+                let sessions = serde_json::from_slice(&json).map_err(|error| failed(&error))?;
                 Ok(Page {
-                    sessions: listing.sessions,
+                    sessions,
                     next: listing.next.map(|cursor| cursor.to_string()),
                 })
             }

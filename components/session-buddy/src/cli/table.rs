@@ -7,18 +7,31 @@ use std::{
 
 use comfy_table::{Table, presets};
 use jiff::tz::TimeZone;
-use session_model::{Liveness, SessionRecord, SessionStatus, Timestamp, escape::for_line};
+use session_model::{Timestamp, escape::for_line};
 
 use super::{
     dates,
     output::{Output, SessionWriter},
 };
 
+/// What a line of the table wants of a session.
+#[derive(serde::Deserialize)]
+pub(super) struct Line {
+    session_id: String,
+    component_name: String,
+    session_type: String,
+    status: String,
+    liveness: Option<String>,
+    username: String,
+    start_time: Timestamp,
+    duration_seconds: Option<i64>,
+}
+
 /// A column: its title, and how dearly it is kept when the terminal is narrow (0 stays to the end).
 struct Column {
     title: &'static str,
     dispensable: u8,
-    cell: fn(&TableWriter, &SessionRecord) -> String,
+    cell: fn(&TableWriter, &Line) -> String,
 }
 
 const COLUMNS: [Column; 7] = [
@@ -40,7 +53,7 @@ const COLUMNS: [Column; 7] = [
     Column {
         title: "Status",
         dispensable: 0,
-        cell: |_, session| status(session),
+        cell: |_, session| status(&session.status, session.liveness.as_deref()),
     },
     Column {
         title: "User",
@@ -74,11 +87,13 @@ pub(super) struct TableWriter {
 }
 
 impl SessionWriter for TableWriter {
+    type Session = Line;
+
     fn begin(&mut self, _: &mut Output) -> io::Result<()> {
         Ok(())
     }
 
-    fn page(&mut self, _: &mut Output, sessions: &[SessionRecord]) -> io::Result<()> {
+    fn page(&mut self, _: &mut Output, sessions: &[Line]) -> io::Result<()> {
         let cells = |session| {
             COLUMNS
                 .iter()
@@ -146,7 +161,7 @@ impl TableWriter {
     }
 
     /// The time of day if it began today, else its date and time.
-    fn started(&self, session: &SessionRecord) -> String {
+    fn started(&self, session: &Line) -> String {
         let local = |at: Timestamp| at.as_jiff().to_zoned(self.zone.clone());
         let (start, now) = (local(session.start_time), local(self.now));
         let format = if start.date() == now.date() {
@@ -164,11 +179,9 @@ fn shown(text: &str) -> String {
 }
 
 /// The state, and of an active session what is not sure about it.
-pub(super) fn status(session: &SessionRecord) -> String {
-    match (session.status, session.liveness) {
-        (SessionStatus::Active, Some(liveness @ (Liveness::Unknown | Liveness::Stale))) => {
-            format!("active ({liveness})")
-        }
-        (status, _) => status.to_string(),
+pub(super) fn status(status: &str, liveness: Option<&str>) -> String {
+    match liveness {
+        Some(unsure @ ("unknown" | "stale")) => format!("{} ({unsure})", shown(status)),
+        _ => shown(status),
     }
 }
