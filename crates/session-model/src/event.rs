@@ -6,7 +6,7 @@
 use serde_json::{Map, Value};
 
 use crate::{
-    field::{Field, FieldErrors, Place, model},
+    field::{Field, FieldErrors, Place, inline_schema, model},
     id::{ComponentName, EventId, SessionId},
     text::{Integer, Metadata, Number, Pid, SessionType, Text, Trimmed},
     timestamp::Timestamp,
@@ -221,19 +221,9 @@ impl Field for HostId {
     }
 }
 
-impl schemars::JsonSchema for HostId {
-    fn schema_name() -> std::borrow::Cow<'static, str> {
-        "HostId".into()
-    }
-
-    fn inline_schema() -> bool {
-        true
-    }
-
-    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
-        schemars::json_schema!({"type": "string", "pattern": "^[0-9a-f]{64}$"})
-    }
-}
+inline_schema!(HostId, {
+    schemars::json_schema!({"type": "string", "pattern": "^[0-9a-f]{64}$"})
+});
 
 /// Leaves out the keys whose value is null, on both levels of an event. Tools and routes read null as absent for every
 /// optional key; the models keep the published rule, by which `metadata` and `event_type` may be absent but not null.

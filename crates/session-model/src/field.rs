@@ -198,6 +198,29 @@ pub(crate) fn quoted(text: &str) -> String {
     }
 }
 
+/// Gives a value its JSON Schema, which stands in place wherever the value does.
+macro_rules! inline_schema {
+    ([$($generics:tt)*] $type:ty, $schema:expr) => {
+        impl<$($generics)*> schemars::JsonSchema for $type {
+            fn schema_name() -> std::borrow::Cow<'static, str> {
+                stringify!($type).into()
+            }
+
+            fn inline_schema() -> bool {
+                true
+            }
+
+            fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+                $schema
+            }
+        }
+    };
+    ($type:ty, $schema:expr) => {
+        inline_schema!([] $type, $schema);
+    };
+}
+pub(crate) use inline_schema;
+
 /// Declares a model: the struct, its serializer, its schema and its reader.
 ///
 /// `required` keys must be there; `defaulted` keys have a value when absent; `optional` keys may be absent or null and

@@ -1,17 +1,17 @@
 //! Names and ids.
 
-use std::{borrow::Cow, fmt, str::FromStr};
+use std::{fmt, str::FromStr};
 
 use data_encoding::BASE32_NOPAD;
-use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use schemars::json_schema;
 use serde::Serialize;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
 use crate::{
-    field::{Field, FieldErrors, Place, quoted},
-    text::{string, text_problem},
+    field::{Field, FieldErrors, Place, inline_schema, quoted},
+    text::{NO_NUL, string, text_problem},
     timestamp::Timestamp,
 };
 
@@ -60,19 +60,9 @@ impl Field for ComponentName {
     }
 }
 
-impl JsonSchema for ComponentName {
-    fn schema_name() -> Cow<'static, str> {
-        "ComponentName".into()
-    }
-
-    fn inline_schema() -> bool {
-        true
-    }
-
-    fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({"type": "string", "pattern": "^[A-Za-z0-9_-]{1,100}$"})
-    }
-}
+inline_schema!(ComponentName, {
+    json_schema!({"type": "string", "pattern": "^[A-Za-z0-9_-]{1,100}$"})
+});
 
 /// The id that a sender gives an event: a UUID of any version and any common spelling, never nil.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
@@ -112,27 +102,17 @@ impl Field for EventId {
     }
 }
 
-impl JsonSchema for EventId {
-    fn schema_name() -> Cow<'static, str> {
-        "EventId".into()
-    }
-
-    fn inline_schema() -> bool {
-        true
-    }
-
-    fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        /// Eight, four, four, four, twelve hexadecimal digits.
-        const HYPHENATED: &str =
-            "[0-9A-Fa-f]{8}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{12}";
-        json_schema!({
-            "type": "string",
-            "description": "a UUID of any version",
-            "pattern": format!("^([0-9A-Fa-f]{{32}}|{HYPHENATED}|\\{{{HYPHENATED}\\}}|urn:uuid:{HYPHENATED})$"),
-            "not": {"type": "string", "pattern": "^(urn:uuid:)?[{]?[0-]*[}]?$"},
-        })
-    }
-}
+inline_schema!(EventId, {
+    /// Eight, four, four, four, twelve hexadecimal digits.
+    const HYPHENATED: &str =
+        "[0-9A-Fa-f]{8}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{12}";
+    json_schema!({
+        "type": "string",
+        "description": "a UUID of any version",
+        "pattern": format!("^([0-9A-Fa-f]{{32}}|{HYPHENATED}|\\{{{HYPHENATED}\\}}|urn:uuid:{HYPHENATED})$"),
+        "not": {"type": "string", "pattern": "^(urn:uuid:)?[{]?[0-]*[}]?$"},
+    })
+});
 
 /// The id of a session: at most 200 code points without U+0000. Ours have the form of [`SessionId::of_start`].
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
@@ -187,19 +167,9 @@ impl Field for SessionId {
     }
 }
 
-impl JsonSchema for SessionId {
-    fn schema_name() -> Cow<'static, str> {
-        "SessionId".into()
-    }
-
-    fn inline_schema() -> bool {
-        true
-    }
-
-    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
-        crate::text::Text::<{ Self::CHARACTERS_MAX }>::json_schema(generator)
-    }
-}
+inline_schema!(SessionId, {
+    json_schema!({"type": "string", "maxLength": Self::CHARACTERS_MAX, "pattern": NO_NUL})
+});
 
 #[cfg(test)]
 mod tests {

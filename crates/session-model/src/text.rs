@@ -1,15 +1,15 @@
 //! Bounded texts and numbers.
 
-use std::{borrow::Cow, fmt, ops::Deref};
+use std::{fmt, ops::Deref};
 
-use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use schemars::json_schema;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use crate::field::{Field, FieldErrors, Place, expected, quoted};
+use crate::field::{Field, FieldErrors, Place, expected, inline_schema, quoted};
 
 /// The pattern that keeps U+0000 out, which no C program and no SQL text can hold.
-const NO_NUL: &str = "^[^\\u0000]*$";
+pub(crate) const NO_NUL: &str = "^[^\\u0000]*$";
 
 /// Finds what is wrong with a text of at most `max` code points; shared by all texts.
 pub(crate) fn text_problem(text: &str, max: usize) -> Option<String> {
@@ -102,19 +102,9 @@ macro_rules! bounded_text {
             }
         }
 
-        impl<const MAX: usize> JsonSchema for $name<MAX> {
-            fn schema_name() -> Cow<'static, str> {
-                format!("{}{MAX}", stringify!($name)).into()
-            }
-
-            fn inline_schema() -> bool {
-                true
-            }
-
-            fn json_schema(_: &mut SchemaGenerator) -> Schema {
-                json_schema!({"type": "string", "maxLength": MAX, "pattern": NO_NUL})
-            }
-        }
+        inline_schema!([const MAX: usize] $name<MAX>, {
+            json_schema!({"type": "string", "maxLength": MAX, "pattern": NO_NUL})
+        });
     };
 }
 
@@ -172,23 +162,13 @@ impl Field for SessionType {
     }
 }
 
-impl JsonSchema for SessionType {
-    fn schema_name() -> Cow<'static, str> {
-        "SessionType".into()
-    }
-
-    fn inline_schema() -> bool {
-        true
-    }
-
-    fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({
-            "type": ["string", "null"],
-            "pattern": "^[a-z0-9_-]{1,50}$",
-            "default": "admin_shell",
-        })
-    }
-}
+inline_schema!(SessionType, {
+    json_schema!({
+        "type": ["string", "null"],
+        "pattern": "^[a-z0-9_-]{1,50}$",
+        "default": "admin_shell",
+    })
+});
 
 /// An integer from `MIN` to `MAX`; a float without a fraction counts as one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
@@ -248,19 +228,9 @@ impl<const MIN: i64, const MAX: i64> Field for Integer<MIN, MAX> {
     }
 }
 
-impl<const MIN: i64, const MAX: i64> JsonSchema for Integer<MIN, MAX> {
-    fn schema_name() -> Cow<'static, str> {
-        format!("Integer{MIN}To{MAX}").into()
-    }
-
-    fn inline_schema() -> bool {
-        true
-    }
-
-    fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({"type": "integer", "minimum": MIN, "maximum": MAX})
-    }
-}
+inline_schema!([const MIN: i64, const MAX: i64] Integer<MIN, MAX>, {
+    json_schema!({"type": "integer", "minimum": MIN, "maximum": MAX})
+});
 
 /// A process id: 1 to 4194304 (2^22, the kernel's limit). Read from an integer, a float without a fraction, or a
 /// decimal string.
@@ -300,25 +270,15 @@ impl Field for Pid {
     }
 }
 
-impl JsonSchema for Pid {
-    fn schema_name() -> Cow<'static, str> {
-        "Pid".into()
-    }
-
-    fn inline_schema() -> bool {
-        true
-    }
-
-    fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({
-            "type": ["integer", "string"],
-            "minimum": 1,
-            "maximum": 4_194_304,
-            "pattern": "^0*([1-9][0-9]{0,5}|[1-3][0-9]{6}|40[0-9]{5}|41[0-8][0-9]{4}|419[0-3][0-9]{3}\
-                |4194[0-2][0-9]{2}|419430[0-4])$",
-        })
-    }
-}
+inline_schema!(Pid, {
+    json_schema!({
+        "type": ["integer", "string"],
+        "minimum": 1,
+        "maximum": 4_194_304,
+        "pattern": "^0*([1-9][0-9]{0,5}|[1-3][0-9]{6}|40[0-9]{5}|41[0-8][0-9]{4}|419[0-3][0-9]{3}\
+            |4194[0-2][0-9]{2}|419430[0-4])$",
+    })
+});
 
 /// A finite number that is not negative.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
@@ -359,19 +319,7 @@ impl Field for Number {
     }
 }
 
-impl JsonSchema for Number {
-    fn schema_name() -> Cow<'static, str> {
-        "Number".into()
-    }
-
-    fn inline_schema() -> bool {
-        true
-    }
-
-    fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({"type": "number", "minimum": 0})
-    }
-}
+inline_schema!(Number, { json_schema!({"type": "number", "minimum": 0}) });
 
 impl Field for f64 {
     fn read(value: &Value, at: Place<'_>, errors: &mut FieldErrors) -> Option<Self> {
@@ -486,22 +434,12 @@ impl<'de> serde::Deserialize<'de> for Metadata {
     }
 }
 
-impl JsonSchema for Metadata {
-    fn schema_name() -> Cow<'static, str> {
-        "Metadata".into()
-    }
-
-    fn inline_schema() -> bool {
-        true
-    }
-
-    fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({
-            "type": "object",
-            "description": "at most 16 KiB as JSON, 16 levels deep, without U+0000",
-        })
-    }
-}
+inline_schema!(Metadata, {
+    json_schema!({
+        "type": "object",
+        "description": "at most 16 KiB as JSON, 16 levels deep, without U+0000",
+    })
+});
 
 #[cfg(test)]
 mod tests {

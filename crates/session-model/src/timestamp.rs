@@ -1,13 +1,13 @@
 //! Instants as they cross the wire.
 
-use std::{borrow::Cow, fmt, str::FromStr};
+use std::{fmt, str::FromStr};
 
 use jiff::{SignedDuration, civil, tz::Offset};
-use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use schemars::json_schema;
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::field::{Field, FieldErrors, Place, expected, quoted};
+use crate::field::{Field, FieldErrors, Place, expected, inline_schema, quoted};
 
 /// An instant from 0001-01-01T00:00:00Z to 9999-12-30T22:00:00Z, in whole microseconds, UTC.
 ///
@@ -261,31 +261,21 @@ impl Serialize for Timestamp {
 
 impl<'de> serde::Deserialize<'de> for Timestamp {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = <Cow<'de, str>>::deserialize(deserializer)?;
+        let text = <std::borrow::Cow<'de, str>>::deserialize(deserializer)?;
         text.parse().map_err(serde::de::Error::custom)
     }
 }
 
-impl JsonSchema for Timestamp {
-    fn schema_name() -> Cow<'static, str> {
-        "Timestamp".into()
-    }
-
-    fn inline_schema() -> bool {
-        true
-    }
-
-    fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({
-            "type": "string",
-            "description": "RFC 3339, any fraction; no zone means UTC",
-            "pattern": "^[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])\
-                T([01][0-9]|2[0-3]):[0-5][0-9]:([0-5][0-9]|60)(\\.[0-9]+)?\
-                (Z|[+-]([01][0-9]|2[0-3]):[0-5][0-9])?$",
-            "not": {"type": "string", "pattern": "^0000"},
-        })
-    }
-}
+inline_schema!(Timestamp, {
+    json_schema!({
+        "type": "string",
+        "description": "RFC 3339, any fraction; no zone means UTC",
+        "pattern": "^[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])\
+            T([01][0-9]|2[0-3]):[0-5][0-9]:([0-5][0-9]|60)(\\.[0-9]+)?\
+            (Z|[+-]([01][0-9]|2[0-3]):[0-5][0-9])?$",
+        "not": {"type": "string", "pattern": "^0000"},
+    })
+});
 
 #[cfg(test)]
 mod tests {

@@ -1,11 +1,11 @@
 //! Closed sets of words, spelled the same in JSON, SQL, CSV, flags and metrics.
 
-use std::{borrow::Cow, fmt, str::FromStr};
+use std::{fmt, str::FromStr};
 
-use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use schemars::json_schema;
 use serde_json::Value;
 
-use crate::field::{Field, FieldErrors, Place, expected, quoted};
+use crate::field::{Field, FieldErrors, Place, expected, inline_schema, quoted};
 
 /// A text is not one of the words of its set.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -67,19 +67,9 @@ macro_rules! words {
             }
         }
 
-        impl JsonSchema for $name {
-            fn schema_name() -> Cow<'static, str> {
-                stringify!($name).into()
-            }
-
-            fn inline_schema() -> bool {
-                true
-            }
-
-            fn json_schema(_: &mut SchemaGenerator) -> Schema {
-                json_schema!({"type": "string", "enum": [$($word),+]})
-            }
-        }
+        inline_schema!($name, {
+            json_schema!({"type": "string", "enum": [$($word),+]})
+        });
     )+};
 }
 
@@ -242,19 +232,9 @@ macro_rules! constants {
             }
         }
 
-        impl JsonSchema for $name {
-            fn schema_name() -> Cow<'static, str> {
-                stringify!($name).into()
-            }
-
-            fn inline_schema() -> bool {
-                true
-            }
-
-            fn json_schema(_: &mut SchemaGenerator) -> Schema {
-                json_schema!({"type": "string", "const": $word})
-            }
-        }
+        inline_schema!($name, {
+            json_schema!({"type": "string", "const": $word})
+        });
     )+};
 }
 

@@ -35,7 +35,9 @@ impl Tracker {
         &self,
         typed: &str,
     ) -> Result<Result<SessionId, ResolveError>, StoreError> {
-        let not_found = || Ok(Err(ResolveError::NotFound(typed.to_owned())));
+        // Nobody wants to read all of a text that is no id.
+        let shown: String = typed.chars().take(SessionId::CHARACTERS_MAX).collect();
+        let not_found = || Ok(Err(ResolveError::NotFound(shown.clone())));
         let Ok(id) = typed.parse::<SessionId>() else {
             return not_found();
         };
