@@ -66,6 +66,18 @@ impl Counters {
         }
     }
 
+    /// Gives what these counters say and `other` leaves open.
+    fn beyond(&self, other: &Self) -> Self {
+        Self {
+            command_count: self.command_count.filter(|_| other.command_count.is_none()),
+            error_count: self.error_count.filter(|_| other.error_count.is_none()),
+            last_error: self
+                .last_error
+                .clone()
+                .filter(|_| other.last_error.is_none()),
+        }
+    }
+
     /// Gives these counters, and what they leave open from `earlier`.
     #[must_use]
     pub fn or(self, earlier: &Self) -> Self {

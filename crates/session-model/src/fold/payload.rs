@@ -7,6 +7,7 @@ use super::{
     Accepted, ByHand, Counters, Fact, Field, FieldErrors, Loss, Origin, Report, Revival, Started,
 };
 use crate::{
+    event::SessionEndEvent,
     field::model,
     record::Gap,
     text::Integer,
@@ -115,7 +116,9 @@ impl Accepted {
             ),
             Fact::Ended(report) => (
                 to_value(&report.event),
-                to_value(&ClosureJudgement::counting(&report.counters)),
+                to_value(&ClosureJudgement::counting(
+                    &report.counters.beyond(&Counters::from(&report.event)),
+                )),
             ),
             Fact::Lost(loss) => (
                 loss.event.as_ref().map_or(Value::Null, to_value),
@@ -200,10 +203,11 @@ impl Accepted {
                 skew_micros: StartJudgement::from_json(judgement)?.skew_micros,
             })),
             Kind::End => {
-                let counters = ClosureJudgement::from_json(judgement)?.counters();
+                let event = SessionEndEvent::from_json(event)?;
+                let judged = ClosureJudgement::from_json(judgement)?.counters();
                 Fact::Ended(Box::new(Report {
-                    event: Field::from_json(event)?,
-                    counters,
+                    counters: Counters::from(&event).or(&judged),
+                    event,
                 }))
             }
             Kind::Closed => closure(event, ClosureJudgement::from_json(judgement)?)?,
