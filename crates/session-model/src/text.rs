@@ -319,7 +319,7 @@ impl Field for Number {
     }
 }
 
-inline_schema!(Number, { json_schema!({"type": "number", "minimum": 0}) });
+inline_schema!(Number, json_schema!({"type": "number", "minimum": 0}));
 
 impl Field for f64 {
     fn read(value: &Value, at: Place<'_>, errors: &mut FieldErrors) -> Option<Self> {
