@@ -1,7 +1,7 @@
 //! Chores of the workspace: `cargo xtask test` and `cargo xtask bench`.
 //!
-//! - [`test`]: the two stages, hermetic and external, and the installation of what they need.
-//! - [`bench`]: the figures, each beside its target, measured over whole paths with real processes.
+//! - [`mod@test`]: the two stages, hermetic and external, and the installation of what they need.
+//! - [`mod@bench`]: the figures, each beside its target, measured over whole paths with real processes.
 //! - [`kill9`]: the crash test; the external stage runs it.
 //! - [`baseline`]: what the server is compared with, as a process of its own.
 //! - [`load`]: the load generator; [`http`] and [`event`] are what it sends; [`server`] is what it sends it to.

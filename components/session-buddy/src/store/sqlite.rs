@@ -1,6 +1,6 @@
 //! The store in one SQLite file.
 //!
-//! One thread writes ([`writer`]), a few connections read beside it (WAL). Whoever holds `<database>.lock` owns the
+//! One thread writes (`writer`), a few connections read beside it (WAL). Whoever holds `<database>.lock` owns the
 //! file; readers need no lock, so that the CLI and `sqlite3` can look at any time.
 
 mod connection;
