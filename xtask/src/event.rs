@@ -96,6 +96,32 @@ impl Events {
         id
     }
 
+    /// Writes a start event as the published Python emitter sends it, nothing added.
+    pub(crate) fn python_start(&mut self, at: Timestamp, out: &mut Vec<u8>) {
+        let id = self.random.uuid();
+        let (component, shell) =
+            COMPONENTS[usize::try_from(self.random.below(6)).expect("less than 6")];
+        let user = self.random.below(USERS);
+        let host = self.random.below(HOSTS);
+        let pid = 4_194_304 - self.random.below(1_000_000);
+        let at = at.strftime("%Y-%m-%dT%H:%M:%S%.6f+00:00");
+        write!(
+            out,
+            r#"{{"event_version":"1.0","event_id":"{id}","event_type":"session_start","component_name":"{component}","shell_type":"{shell}","timestamp":"{at}","pid":{pid},"user":{{"username":"user{user:04}","home":"/home/user{user:04}"}},"hostname":"host-{host:03}","environment":{{"python_version":"3.13.0","platform":"Linux-6.12.48-1-amd64-x86_64-with-glibc2.41","cwd":"/home/user{user:04}/{component}"}},"metadata":{{"component_version":"1.0.0","adapters":[]}}}}"#
+        )
+        .expect("a vector takes every byte");
+    }
+
+    /// Writes an end event as the published Python emitter sends it.
+    pub(crate) fn python_end(&mut self, session_id: &str, at: Timestamp, out: &mut Vec<u8>) {
+        let at = at.strftime("%Y-%m-%dT%H:%M:%S%.6f+00:00");
+        write!(
+            out,
+            r#"{{"session_id":"{session_id}","timestamp":"{at}","event_type":"session_end","metadata":{{"duration_seconds":null}}}}"#
+        )
+        .expect("a vector takes every byte");
+    }
+
     /// Writes the end event of `session_id`, as a shell that counts its commands sends it.
     pub(crate) fn end(&mut self, session_id: &str, at: Timestamp, out: &mut Vec<u8>) {
         let id = self.random.uuid();

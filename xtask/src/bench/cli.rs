@@ -7,7 +7,7 @@ use anyhow::{Result, ensure};
 
 use super::Setting;
 use super::table::{Sample, Table, ratio, verdict};
-use crate::load::fill::Fill;
+use crate::load::fill::{Fill, Shell};
 use crate::server::{self, Server, StateFolder};
 
 const SESSIONS: u64 = 1_000;
@@ -29,6 +29,7 @@ pub(super) fn measure(setting: &Setting) -> Result<()> {
     Fill {
         sessions: SESSIONS,
         active: ACTIVE,
+        shell: Shell::Counting,
     }
     .send(server.address)?;
     let mut table = Table::new(&[

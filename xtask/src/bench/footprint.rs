@@ -11,7 +11,7 @@ use anyhow::{Context, Result, ensure};
 
 use super::Setting;
 use super::table::{Sample, Table, tenths, verdict, whole};
-use crate::load::fill::Fill;
+use crate::load::fill::{Fill, Shell};
 use crate::load::{Destination, closed, open};
 use crate::server::{self, Server, StateFolder};
 use crate::{clock, http, process};
@@ -65,15 +65,21 @@ pub(super) fn measure(setting: &Setting) -> Result<()> {
         BINARY_MIB,
         "MiB",
     );
-    let database = Database::fill(setting)?;
-    row(
-        "database per session (start and end)",
-        &[database.per_session(database.bytes)].into_iter().collect(),
-        BYTES_PER_SESSION,
-        "B",
-    );
+    let python = Database::fill(setting, Shell::Python)?;
+    let counting = Database::fill(setting, Shell::Counting)?;
+    for (name, database) in [
+        (
+            "database per session, events of the Python emitter",
+            &python,
+        ),
+        ("... a start of 640 bytes, an end with counters", &counting),
+    ] {
+        let bytes = database.per_session(database.bytes);
+        row(name, &[bytes].into_iter().collect(), BYTES_PER_SESSION, "B");
+    }
     table.print("Footprint");
-    database.print_parts()
+    python.print_parts("sessions of the Python emitter")?;
+    counting.print_parts("larger sessions")
 }
 
 /// Milliseconds from exec until the socket answers that the server is ready, on a fresh folder and on a used one.
@@ -165,12 +171,13 @@ struct Database {
 }
 
 impl Database {
-    fn fill(setting: &Setting) -> Result<Self> {
+    fn fill(setting: &Setting, shell: Shell) -> Result<Self> {
         let state = StateFolder::new()?;
         let server = Server::start(&setting.binary, &state)?;
         Fill {
             sessions: PAIRS,
             active: 0,
+            shell,
         }
         .send(server.address)?;
         server.stop(&state)?;
@@ -185,7 +192,7 @@ impl Database {
     }
 
     /// Prints what each table and index takes, as SQLite's own `dbstat` counts it.
-    fn print_parts(&self) -> Result<()> {
+    fn print_parts(&self, of: &str) -> Result<()> {
         const PARTS: &str = "SELECT name, sum(pgsize) FROM dbstat GROUP BY name ORDER BY 2 DESC";
         let output = Command::new("sqlite3")
             .arg("-separator")
@@ -206,7 +213,7 @@ impl Database {
             let (name, bytes) = line.split_once('|').context("dbstat answers name|size")?;
             table.row([name.to_owned(), whole(self.per_session(bytes.parse()?))]);
         }
-        table.print(&format!("What {PAIRS} sessions are made of"));
+        table.print(&format!("What {PAIRS} {of} are made of"));
         Ok(())
     }
 }

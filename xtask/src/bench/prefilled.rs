@@ -7,7 +7,7 @@ use std::time::Instant;
 use anyhow::{Context, Result};
 
 use super::Setting;
-use crate::load::fill::Fill;
+use crate::load::fill::{Fill, Shell};
 use crate::server::{self, Server, StateFolder};
 use crate::workspace;
 
@@ -68,6 +68,7 @@ impl Prefilled {
         Fill {
             sessions: setting.sessions,
             active: ACTIVE,
+            shell: Shell::Counting,
         }
         .send(server.address)?;
         let seconds = begin.elapsed().as_secs_f64();

@@ -25,6 +25,16 @@ pub(crate) struct Fill {
     pub(crate) sessions: u64,
     /// The newest of them that get no end.
     pub(crate) active: u64,
+    pub(crate) shell: Shell,
+}
+
+/// Whose events are sent.
+#[derive(Clone, Copy)]
+pub(crate) enum Shell {
+    /// A start of about 640 bytes, and an end with counters.
+    Counting,
+    /// What the published Python emitter sends.
+    Python,
 }
 
 impl Fill {
@@ -78,17 +88,22 @@ impl Fill {
         let share = SPREAD.as_micros() * i128::from(number) / i128::from(self.sessions);
         let start = origin + SignedDuration::from_micros(i64::try_from(share)?);
         sender.event.clear();
-        sender.events.start(start, &mut sender.event);
+        match self.shell {
+            Shell::Counting => drop(sender.events.start(start, &mut sender.event)),
+            Shell::Python => sender.events.python_start(start, &mut sender.event),
+        }
         let session_id = call(sender, "track_session_start", r#""status":"tracked""#).await?;
         if number + self.active >= self.sessions {
             return Ok(());
         }
         sender.event.clear();
-        sender.events.end(
-            &session_id,
-            start + SignedDuration::from_mins(10),
-            &mut sender.event,
-        );
+        let end = start + SignedDuration::from_mins(10);
+        match self.shell {
+            Shell::Counting => sender.events.end(&session_id, end, &mut sender.event),
+            Shell::Python => sender
+                .events
+                .python_end(&session_id, end, &mut sender.event),
+        }
         call(sender, "track_session_end", r#""status":"ended""#)
             .await
             .map(drop)

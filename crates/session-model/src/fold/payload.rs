@@ -1,5 +1,5 @@
 //! How an accepted record is written in the ledger: compact JSON with sorted keys,
-//! `{"event", "judgement", "origin", "subject"}`.
+//! `{"event", "judgement", "origin", "subject"}`, those that are null or empty left out.
 
 use serde_json::{Map, Value};
 
@@ -172,8 +172,12 @@ impl Accepted {
             ("origin", origin),
             ("subject", subject),
         ];
+        // What says nothing is not written: a database has one of these for every record.
+        let says_something =
+            |part: &Value| !part.is_null() && part.as_object().is_none_or(|part| !part.is_empty());
         let parts: Map<String, Value> = parts
             .into_iter()
+            .filter(|(_, part)| says_something(part))
             .map(|(key, part)| (key.to_owned(), part))
             .collect();
         let mut payload = Vec::with_capacity(1024);
@@ -196,7 +200,8 @@ impl Accepted {
             .as_object_mut()
             .ok_or_else(|| problem("", "expected an object"))?;
         let event = parts.get("event").unwrap_or(&Value::Null);
-        let judgement = parts.get("judgement").unwrap_or(&Value::Null);
+        let empty = Value::Object(Map::new());
+        let judgement = parts.get("judgement").unwrap_or(&empty);
         let fact = match kind {
             Kind::Start => Fact::Start(Box::new(Started {
                 event: Field::from_json(event)?,
