@@ -6,18 +6,18 @@
 //! - [`auth`]: who may do what.
 //! - [`lifecycle`]: from settings to a server that runs, and back to nothing.
 //! - [`cli`]: the command line.
-//! - [`clock`]: wall time, passed in.
 
 use std::error::Error;
 
 pub mod auth;
 pub mod cli;
-pub mod clock;
 pub mod http;
 pub mod lifecycle;
 mod logging;
 pub mod store;
 pub mod tracker;
+
+pub use session_client::clock;
 
 /// Gives an error and its causes, the error first.
 fn causes<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {

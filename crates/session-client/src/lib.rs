@@ -2,11 +2,14 @@
 //!
 //! - [`Reader`] lists, shows and closes sessions over the server's Unix socket or over HTTP.
 //! - [`state_folder`] is where server and client of one user meet.
+//! - [`clock`]: wall time, passed in.
 //! - [`Problem`] is how a server says that it did not.
 
+pub mod clock;
 mod problem;
 mod reader;
 pub mod state_folder;
 
+pub use clock::Clock;
 pub use problem::Problem;
 pub use reader::{Destination, PAGE_MAX, Page, Reader, ReaderError};
