@@ -6,10 +6,13 @@
 //! - [`Problem`] is how a server says that it did not.
 
 pub mod clock;
+mod connection;
 mod problem;
 mod reader;
+pub mod spool;
 pub mod state_folder;
 
 pub use clock::Clock;
+pub use connection::{ConnectionError, Destination};
 pub use problem::Problem;
-pub use reader::{Destination, PAGE_MAX, Page, Reader, ReaderError};
+pub use reader::{PAGE_MAX, Page, Reader, ReaderError};

@@ -1,28 +1,17 @@
 //! Reading and closing sessions over a server's REST interface.
 
-use std::{fmt, io, path::PathBuf, str::FromStr, time::Duration};
+use std::time::Duration;
 
-use http_body_util::{BodyExt, Full, Limited};
-use hyper::{
-    Method, Request, Response, StatusCode,
-    body::{Bytes, Incoming},
-    client::conn::http1::{self, SendRequest},
-    header::{CONTENT_TYPE, HOST, LINK},
-};
-use hyper_util::rt::TokioIo;
-use nix::unistd::Uid;
+use hyper::{Method, Response, body::Bytes, header::LINK};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use session_model::{SessionFilter, SessionRecord};
-use tokio::{
-    net::{TcpStream, UnixStream},
-    time::timeout,
+
+use crate::{
+    connection::{Ask, Connection, ConnectionError, Destination},
+    problem::Problem,
 };
 
-use crate::{problem::Problem, state_folder::ShortPath};
-
-/// How long a connection may take to be made: 1 second.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 /// How long an answer may take: 30 seconds, since a list of everything is long.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
 /// The most bytes of an answer: 64 MiB, far more than a page of the longest records.
@@ -30,79 +19,15 @@ const ANSWER_BYTES_MAX: usize = 64 * 1024 * 1024;
 /// The most sessions that a server gives at once.
 pub const PAGE_MAX: usize = 1000;
 
-/// Where a server is.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Destination {
-    /// A Unix socket.
-    Socket(PathBuf),
-    /// `host:port`, over HTTP.
-    Http(String),
-}
-
-impl fmt::Display for Destination {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Socket(path) => write!(f, "{}", path.display()),
-            Self::Http(authority) => write!(f, "http://{authority}"),
-        }
-    }
-}
-
-impl FromStr for Destination {
-    type Err = String;
-
-    /// Reads `http://host[:port]` or `unix:PATH`. A path behind the host, such as `/mcp`, is ignored.
-    fn from_str(text: &str) -> Result<Self, String> {
-        const EXPECTED: &str = "expected http://HOST:PORT or unix:PATH";
-        if let Some(path) = text.strip_prefix("unix:") {
-            return Ok(Self::Socket(path.into()));
-        }
-        if text.starts_with("https://") {
-            return Err(format!("https is not supported yet; {EXPECTED}"));
-        }
-        let rest = text
-            .strip_prefix("http://")
-            .ok_or_else(|| format!("{EXPECTED}, found {text:?}"))?;
-        let authority = rest.split('/').next().unwrap_or_default();
-        let valid = authority.parse::<hyper::http::uri::Authority>();
-        match valid {
-            Ok(valid) if valid.port().is_some() => Ok(Self::Http(authority.to_owned())),
-            Ok(valid) => Ok(Self::Http(format!("{}:80", valid.host()))),
-            Err(_) => Err(format!("{EXPECTED}, found {text:?}")),
-        }
-    }
-}
-
 /// Why a server did not answer as asked.
 #[derive(Debug, thiserror::Error)]
 pub enum ReaderError {
-    /// Nobody listens there.
-    #[error("no server answers at {destination}")]
-    Unreachable {
-        /// Where.
-        destination: Destination,
-        /// What the system says.
-        source: io::Error,
-    },
-    /// Somebody else listens there.
-    #[error("the socket {destination} belongs to user id {uid}, neither yours nor root's")]
-    Stranger {
-        /// Where.
-        destination: Destination,
-        /// Whose it is.
-        uid: u32,
-    },
+    /// There is no connection, or it broke.
+    #[error(transparent)]
+    Connection(#[from] ConnectionError),
     /// The server refuses.
     #[error("{}", .0.detail)]
     Refused(Box<Problem>),
-    /// The connection broke, or took too long.
-    #[error("the connection to {destination} failed: {what}")]
-    Broken {
-        /// Where.
-        destination: Destination,
-        /// How.
-        what: String,
-    },
     /// It is not the answer of a Session-Buddy server.
     #[error("{destination} is not a Session-Buddy server: {what}")]
     Foreign {
@@ -125,8 +50,7 @@ pub struct Page<T = SessionRecord> {
 /// A connection to a server.
 #[derive(Debug)]
 pub struct Reader {
-    destination: Destination,
-    sender: SendRequest<Full<Bytes>>,
+    connection: Connection,
 }
 
 impl Reader {
@@ -136,36 +60,8 @@ impl Reader {
     ///
     /// When nobody listens there, or somebody whose socket is neither ours nor root's.
     pub async fn connect(destination: Destination) -> Result<Self, ReaderError> {
-        let unreachable = |source| ReaderError::Unreachable {
-            destination: destination.clone(),
-            source,
-        };
-        let late = |_| unreachable(io::ErrorKind::TimedOut.into());
-        let sender = match &destination {
-            Destination::Socket(path) => {
-                let short = ShortPath::of(path).map_err(unreachable)?;
-                let stream = timeout(CONNECT_TIMEOUT, UnixStream::connect(short.as_path()))
-                    .await
-                    .map_err(late)?;
-                let stream = stream.map_err(unreachable)?;
-                let uid = stream.peer_cred().map_err(unreachable)?.uid();
-                if uid != 0 && uid != Uid::effective().as_raw() {
-                    return Err(ReaderError::Stranger { destination, uid });
-                }
-                handshake(TokioIo::new(stream), &destination).await?
-            }
-            Destination::Http(authority) => {
-                let stream = timeout(CONNECT_TIMEOUT, TcpStream::connect(authority))
-                    .await
-                    .map_err(late)?;
-                let stream = stream.and_then(|stream| stream.set_nodelay(true).map(|()| stream));
-                handshake(TokioIo::new(stream.map_err(unreachable)?), &destination).await?
-            }
-        };
-        Ok(Self {
-            destination,
-            sender,
-        })
+        let connection = Connection::to(destination).await?;
+        Ok(Self { connection })
     }
 
     /// Gives the page of sessions that match, newest first, from `cursor` on; at most `limit` of 1 to 1,000. `T` is what
@@ -237,14 +133,7 @@ impl Reader {
 
     fn foreign(&self, what: &impl ToString) -> ReaderError {
         ReaderError::Foreign {
-            destination: self.destination.clone(),
-            what: what.to_string(),
-        }
-    }
-
-    fn broken(&self, what: &impl ToString) -> ReaderError {
-        ReaderError::Broken {
-            destination: self.destination.clone(),
+            destination: self.connection.destination().clone(),
             what: what.to_string(),
         }
     }
@@ -255,25 +144,15 @@ impl Reader {
         path: &str,
         body: Option<&Value>,
     ) -> Result<(Response<()>, Bytes), ReaderError> {
-        let host = match &self.destination {
-            Destination::Socket(_) => "localhost",
-            Destination::Http(authority) => authority,
+        let body = body.map(|body| ("application/json", Bytes::from(body.to_string())));
+        let ask = Ask {
+            method,
+            path,
+            body,
+            patience: ANSWER_TIMEOUT,
+            answer_bytes_max: ANSWER_BYTES_MAX,
         };
-        let mut request = Request::builder()
-            .method(method)
-            .uri(path)
-            .header(HOST, host);
-        if body.is_some() {
-            request = request.header(CONTENT_TYPE, "application/json");
-        }
-        let body = body.map(Value::to_string).unwrap_or_default();
-        let request = request
-            .body(Full::from(body))
-            .map_err(|error| self.broken(&error))?;
-        let answer = timeout(ANSWER_TIMEOUT, exchange(&mut self.sender, request)).await;
-        let (head, body) = answer
-            .map_err(|_| self.broken(&"no answer within 30 s"))?
-            .map_err(|error| self.broken(&error))?;
+        let (head, body) = self.connection.ask(ask).await?;
         if head.status().is_success() {
             return Ok((head, body));
         }
@@ -282,39 +161,6 @@ impl Reader {
             _ => Err(self.foreign(&format!("it answered {}", head.status()))),
         }
     }
-}
-
-/// Begins HTTP on a connection; a task of the caller's runtime drives it until the reader is dropped.
-async fn handshake<I>(
-    io: I,
-    destination: &Destination,
-) -> Result<SendRequest<Full<Bytes>>, ReaderError>
-where
-    I: hyper::rt::Read + hyper::rt::Write + Unpin + Send + 'static,
-{
-    let broken = |error: hyper::Error| ReaderError::Broken {
-        destination: destination.clone(),
-        what: error.to_string(),
-    };
-    let (sender, connection) = http1::handshake(io).await.map_err(broken)?;
-    tokio::spawn(connection);
-    Ok(sender)
-}
-
-async fn exchange(
-    sender: &mut SendRequest<Full<Bytes>>,
-    request: Request<Full<Bytes>>,
-) -> Result<(Response<()>, Bytes), Box<dyn std::error::Error + Send + Sync>> {
-    sender.ready().await?;
-    let (head, body): (_, Incoming) = sender.send_request(request).await?.into_parts();
-    if head.status == StatusCode::SWITCHING_PROTOCOLS {
-        return Err("it switches protocols".into());
-    }
-    let body = Limited::new(body, ANSWER_BYTES_MAX)
-        .collect()
-        .await?
-        .to_bytes();
-    Ok((Response::from_parts(head, ()), body))
 }
 
 /// Escapes a value for a query or a path: everything but unreserved characters (RFC 3986).
@@ -346,31 +192,6 @@ fn next_cursor(link: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_destination_is_a_url_or_a_socket() {
-        assert_eq!(
-            "http://localhost:8678/mcp".parse(),
-            Ok(Destination::Http("localhost:8678".to_owned()))
-        );
-        assert_eq!(
-            "http://[::1]".parse(),
-            Ok(Destination::Http("[::1]:80".to_owned()))
-        );
-        assert_eq!(
-            "unix:/run/s.sock".parse(),
-            Ok(Destination::Socket("/run/s.sock".into()))
-        );
-        for wrong in [
-            "localhost:8678",
-            "https://x",
-            "http://",
-            "ftp://x",
-            "http://a b",
-        ] {
-            assert!(wrong.parse::<Destination>().is_err(), "{wrong}");
-        }
-    }
 
     #[test]
     fn the_cursor_is_found_in_the_link() {

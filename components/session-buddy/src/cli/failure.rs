@@ -3,7 +3,7 @@
 use std::{error::Error, io, process::ExitCode};
 
 use anstream::eprintln;
-use session_client::{ReaderError, state_folder::StateFolderError};
+use session_client::{ConnectionError, ReaderError, state_folder::StateFolderError};
 use session_model::escape::for_line;
 
 use crate::{
@@ -215,14 +215,15 @@ fn hint_for(error: &(dyn Error + 'static)) -> Option<&'static str> {
 impl From<ReaderError> for Failure {
     fn from(error: ReaderError) -> Self {
         match &error {
-            ReaderError::Unreachable { .. } => {
+            ReaderError::Connection(ConnectionError::Unreachable { .. }) => {
                 Self::of(ExitStatus::Unreachable, &error).hint(START_A_SERVER)
             }
             ReaderError::Refused(problem) => {
                 Self::refused(&problem.code, problem.detail.clone(), &problem.candidates)
             }
-            ReaderError::Stranger { .. }
-            | ReaderError::Broken { .. }
+            ReaderError::Connection(
+                ConnectionError::Stranger { .. } | ConnectionError::Broken { .. },
+            )
             | ReaderError::Foreign { .. } => Self::of(ExitStatus::Failed, &error),
         }
     }

@@ -5,7 +5,7 @@ use std::{fs, io, os::unix::fs::MetadataExt, path::Path, sync::Arc};
 use anstream::eprintln;
 use nix::unistd::Uid;
 use serde::de::DeserializeOwned;
-use session_client::{Destination, PAGE_MAX, Page, Reader, ReaderError};
+use session_client::{ConnectionError, Destination, PAGE_MAX, Page, Reader, ReaderError};
 use session_model::{SessionFilter, SessionRecord, Text, Transport, fold::Origin};
 
 use super::{DatabaseArgs, ExitStatus, Failure, failure::START_A_SERVER};
@@ -69,7 +69,7 @@ impl SourceArgs {
         }
         match Reader::connect(Destination::Socket(settings.socket())).await {
             Ok(reader) => Ok(Some(reader)),
-            Err(ReaderError::Unreachable { .. }) => Ok(None),
+            Err(ReaderError::Connection(ConnectionError::Unreachable { .. })) => Ok(None),
             Err(error) => Err(error.into()),
         }
     }

@@ -1,0 +1,262 @@
+//! One HTTP connection to a server, over its Unix socket or TCP.
+
+use std::{fmt, io, path::PathBuf, str::FromStr, time::Duration};
+
+use http_body_util::{BodyExt, Full, Limited};
+use hyper::{
+    Method, Request, Response, StatusCode,
+    body::{Bytes, Incoming},
+    client::conn::http1::{self, SendRequest},
+    header::{CONTENT_TYPE, HOST},
+};
+use hyper_util::rt::TokioIo;
+use nix::unistd::Uid;
+use tokio::{
+    net::{TcpStream, UnixStream},
+    time::timeout,
+};
+
+use crate::state_folder::ShortPath;
+
+/// How long a connection may take to be made: 1 second.
+pub(crate) const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// Where a server is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Destination {
+    /// A Unix socket.
+    Socket(PathBuf),
+    /// `host:port`, over HTTP.
+    Http(String),
+}
+
+impl fmt::Display for Destination {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Socket(path) => write!(f, "unix:{}", path.display()),
+            Self::Http(authority) => write!(f, "http://{authority}"),
+        }
+    }
+}
+
+impl FromStr for Destination {
+    type Err = String;
+
+    /// Reads `http://host[:port]` or `unix:PATH`. A path behind the host, such as `/mcp`, is ignored.
+    fn from_str(text: &str) -> Result<Self, String> {
+        const EXPECTED: &str = "expected http://HOST:PORT or unix:PATH";
+        if let Some(path) = text.strip_prefix("unix:") {
+            return Ok(Self::Socket(path.into()));
+        }
+        if text.starts_with("https://") {
+            return Err(format!("https is not supported yet; {EXPECTED}"));
+        }
+        let rest = text
+            .strip_prefix("http://")
+            .ok_or_else(|| format!("{EXPECTED}, found {text:?}"))?;
+        let authority = rest.split('/').next().unwrap_or_default();
+        let valid = authority.parse::<hyper::http::uri::Authority>();
+        match valid {
+            Ok(valid) if valid.port().is_some() => Ok(Self::Http(authority.to_owned())),
+            Ok(valid) => Ok(Self::Http(format!("{}:80", valid.host()))),
+            Err(_) => Err(format!("{EXPECTED}, found {text:?}")),
+        }
+    }
+}
+
+/// Why there is no connection, or no answer.
+#[derive(Debug, thiserror::Error)]
+pub enum ConnectionError {
+    /// Nobody listens there.
+    #[error("no server answers at {destination}")]
+    Unreachable {
+        /// Where.
+        destination: Destination,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// Somebody else listens there.
+    #[error("the socket {destination} belongs to user id {uid}, neither yours nor root's")]
+    Stranger {
+        /// Where.
+        destination: Destination,
+        /// Whose it is.
+        uid: u32,
+    },
+    /// The connection broke, or took too long.
+    #[error("the connection to {destination} failed: {what}")]
+    Broken {
+        /// Where.
+        destination: Destination,
+        /// How.
+        what: String,
+    },
+}
+
+/// A connection; a task of the runtime in which it was made drives it until it is dropped.
+#[derive(Debug)]
+pub(crate) struct Connection {
+    destination: Destination,
+    sender: SendRequest<Full<Bytes>>,
+}
+
+/// A request: what is asked of which path, with which body.
+pub(crate) struct Ask<'a> {
+    pub(crate) method: Method,
+    pub(crate) path: &'a str,
+    /// Media type and content.
+    pub(crate) body: Option<(&'static str, Bytes)>,
+    /// How long the answer may take.
+    pub(crate) patience: Duration,
+    /// The most bytes of the answer.
+    pub(crate) answer_bytes_max: usize,
+}
+
+impl Connection {
+    /// Connects.
+    ///
+    /// # Errors
+    ///
+    /// When nobody listens there, or somebody whose socket is neither ours nor root's.
+    pub(crate) async fn to(destination: Destination) -> Result<Self, ConnectionError> {
+        let unreachable = |source| ConnectionError::Unreachable {
+            destination: destination.clone(),
+            source,
+        };
+        let late = |_| unreachable(io::ErrorKind::TimedOut.into());
+        let sender = match &destination {
+            Destination::Socket(path) => {
+                let short = ShortPath::of(path).map_err(unreachable)?;
+                let stream = timeout(CONNECT_TIMEOUT, UnixStream::connect(short.as_path()))
+                    .await
+                    .map_err(late)?;
+                let stream = stream.map_err(unreachable)?;
+                let uid = stream.peer_cred().map_err(unreachable)?.uid();
+                if uid != 0 && uid != Uid::effective().as_raw() {
+                    return Err(ConnectionError::Stranger { destination, uid });
+                }
+                handshake(TokioIo::new(stream), &destination).await?
+            }
+            Destination::Http(authority) => {
+                let stream = timeout(CONNECT_TIMEOUT, TcpStream::connect(authority))
+                    .await
+                    .map_err(late)?;
+                let stream = stream.and_then(|stream| stream.set_nodelay(true).map(|()| stream));
+                handshake(TokioIo::new(stream.map_err(unreachable)?), &destination).await?
+            }
+        };
+        Ok(Self {
+            destination,
+            sender,
+        })
+    }
+
+    /// Gives where it leads.
+    pub(crate) const fn destination(&self) -> &Destination {
+        &self.destination
+    }
+
+    /// Tells whether the other side has closed it.
+    pub(crate) fn is_closed(&self) -> bool {
+        self.sender.is_closed()
+    }
+
+    /// Asks, and reads the whole answer, whatever its status is. An answer that is given up leaves the connection
+    /// unusable.
+    ///
+    /// # Errors
+    ///
+    /// When the connection breaks, or the answer is too long or too late.
+    pub(crate) async fn ask(
+        &mut self,
+        ask: Ask<'_>,
+    ) -> Result<(Response<()>, Bytes), ConnectionError> {
+        let broken = |what: String| ConnectionError::Broken {
+            destination: self.destination.clone(),
+            what,
+        };
+        let host = match &self.destination {
+            Destination::Socket(_) => "localhost",
+            Destination::Http(authority) => authority,
+        };
+        let mut request = Request::builder()
+            .method(ask.method)
+            .uri(ask.path)
+            .header(HOST, host);
+        if let Some((media_type, _)) = &ask.body {
+            request = request.header(CONTENT_TYPE, *media_type);
+        }
+        let body = ask.body.map(|(_, body)| body).unwrap_or_default();
+        let request = request
+            .body(Full::from(body))
+            .map_err(|error| broken(error.to_string()))?;
+        let answer = exchange(&mut self.sender, request, ask.answer_bytes_max);
+        timeout(ask.patience, answer)
+            .await
+            .map_err(|_| broken(format!("no answer within {} s", ask.patience.as_secs())))?
+            .map_err(|error| broken(error.to_string()))
+    }
+}
+
+/// Begins HTTP on a stream.
+async fn handshake<I>(
+    io: I,
+    destination: &Destination,
+) -> Result<SendRequest<Full<Bytes>>, ConnectionError>
+where
+    I: hyper::rt::Read + hyper::rt::Write + Unpin + Send + 'static,
+{
+    let broken = |error: hyper::Error| ConnectionError::Broken {
+        destination: destination.clone(),
+        what: error.to_string(),
+    };
+    let (sender, connection) = http1::handshake(io).await.map_err(broken)?;
+    tokio::spawn(connection);
+    Ok(sender)
+}
+
+async fn exchange(
+    sender: &mut SendRequest<Full<Bytes>>,
+    request: Request<Full<Bytes>>,
+    answer_bytes_max: usize,
+) -> Result<(Response<()>, Bytes), Box<dyn std::error::Error + Send + Sync>> {
+    sender.ready().await?;
+    let (head, body): (_, Incoming) = sender.send_request(request).await?.into_parts();
+    if head.status == StatusCode::SWITCHING_PROTOCOLS {
+        return Err("it switches protocols".into());
+    }
+    let body = Limited::new(body, answer_bytes_max)
+        .collect()
+        .await?
+        .to_bytes();
+    Ok((Response::from_parts(head, ()), body))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_destination_is_a_url_or_a_socket() {
+        assert_eq!(
+            "http://localhost:8678/mcp".parse(),
+            Ok(Destination::Http("localhost:8678".to_owned()))
+        );
+        assert_eq!(
+            "http://[::1]".parse(),
+            Ok(Destination::Http("[::1]:80".to_owned()))
+        );
+        let socket = "unix:/run/s.sock".parse::<Destination>().unwrap();
+        assert_eq!(socket, Destination::Socket("/run/s.sock".into()));
+        assert_eq!(socket.to_string(), "unix:/run/s.sock");
+        for wrong in [
+            "localhost:8678",
+            "https://x",
+            "http://",
+            "ftp://x",
+            "http://a b",
+        ] {
+            assert!(wrong.parse::<Destination>().is_err(), "{wrong}");
+        }
+    }
+}

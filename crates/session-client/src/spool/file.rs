@@ -1,0 +1,417 @@
+//! One session's file, under its lock.
+
+use std::{
+    fs::{self, File, OpenOptions, TryLockError},
+    io::{self, Read, Write},
+    os::unix::fs::{MetadataExt, OpenOptionsExt},
+    path::{Path, PathBuf},
+};
+
+use nix::unistd::Uid;
+use rustix::fs::{FallocateFlags, OFlags, Timespec, Timestamps, fallocate, futimens};
+use session_model::Timestamp;
+
+use super::{
+    contents::{Acknowledged, Contents, EventKind, Header, Record, Refused, Unreadable},
+    format::{BODY_BYTES_MAX, MAGIC},
+};
+
+/// The longest file that is read: 16 MiB. A file holds two events and what became of them.
+const FILE_BYTES_MAX: u64 = 16 * 1024 * 1024;
+/// How much of a block stays free for the end of a session, in bytes.
+const END_BYTES: u64 = 2048;
+/// The block size of common file systems, in bytes.
+const BLOCK_BYTES: u64 = 4096;
+/// The folder beside the files for those that are set aside.
+pub(super) const REFUSED_FOLDER: &str = "refused";
+
+/// Why a file could not be written or read.
+#[derive(Debug, thiserror::Error)]
+pub enum SpoolError {
+    /// The system refuses.
+    #[error("cannot {what} {}", path.display())]
+    Io {
+        /// What was tried.
+        what: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// An event is too long.
+    #[error("an event of {0} bytes is over {BODY_BYTES_MAX} bytes")]
+    TooLong(usize),
+}
+
+/// A session's events, held by their one owner. They are in a file, or, where no folder can be used, in memory.
+#[derive(Debug)]
+pub struct SpoolFile {
+    contents: Contents,
+    disk: Option<Disk>,
+}
+
+#[derive(Debug)]
+struct Disk {
+    file: File,
+    path: PathBuf,
+}
+
+/// What became of an attempt to adopt a file.
+#[derive(Debug)]
+pub enum Adoption {
+    /// Its shell is dead, and it is ours now.
+    Adopted {
+        /// The file.
+        file: Box<SpoolFile>,
+        /// When its shell last touched it: its last proof of life.
+        last_seen: Timestamp,
+    },
+    /// Its shell lives, or somebody else has adopted it.
+    Owned,
+    /// It is not there any more.
+    Gone,
+    /// It is no spool file of ours, and left as it is.
+    Foreign(String),
+}
+
+impl SpoolFile {
+    /// Makes the file of a session that begins.
+    ///
+    /// # Errors
+    ///
+    /// When the folder cannot be written or the event is too long; nothing is left behind.
+    pub fn create(folder: &Path, header: Header, start: String) -> Result<Self, SpoolError> {
+        let path = folder.join(format!("{}.spool", header.session_id));
+        let error = |what| {
+            let path = path.clone();
+            move |source| SpoolError::Io { what, path, source }
+        };
+        let (bytes, contents) = beginning(header, start)?;
+        let file = OpenOptions::new()
+            .append(true)
+            .create_new(true)
+            .mode(0o600)
+            .custom_flags(OFlags::NOFOLLOW.bits().cast_signed())
+            .open(&path)
+            .map_err(error("make"))?;
+        // Only an adopter that looks at the empty file in passing can hold the lock, and lets go of it at once.
+        let written = file
+            .lock()
+            .and_then(|()| write_whole(&file, &bytes, 0))
+            .map_err(error("write"));
+        if let Err(error) = written {
+            // Best effort: an empty file says nothing.
+            let _ = fs::remove_file(&path);
+            return Err(error);
+        }
+        keep_room(&file, bytes.len() as u64);
+        Ok(Self {
+            contents,
+            disk: Some(Disk { file, path }),
+        })
+    }
+
+    /// Keeps the events of a session in memory, for want of a folder.
+    ///
+    /// # Errors
+    ///
+    /// When the event is too long.
+    pub fn in_memory(header: Header, start: String) -> Result<Self, SpoolError> {
+        let (_, contents) = beginning(header, start)?;
+        Ok(Self {
+            contents,
+            disk: None,
+        })
+    }
+
+    /// Takes a file whose shell is dead.
+    ///
+    /// # Errors
+    ///
+    /// When the system refuses to read it, or to cut its torn tail.
+    pub fn adopt(path: &Path) -> Result<Adoption, SpoolError> {
+        let error = |source| SpoolError::Io {
+            what: "adopt",
+            path: path.to_owned(),
+            source,
+        };
+        let opened = OpenOptions::new()
+            .read(true)
+            .append(true)
+            .custom_flags((OFlags::NOFOLLOW | OFlags::NONBLOCK).bits().cast_signed())
+            .open(path);
+        let mut file = match opened {
+            Ok(file) => file,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Adoption::Gone),
+            Err(source) => {
+                return match fs::symlink_metadata(path) {
+                    Ok(found) if !found.is_file() => {
+                        Ok(Adoption::Foreign("it is no regular file".to_owned()))
+                    }
+                    _ => Err(error(source)),
+                };
+            }
+        };
+        let found = file.metadata().map_err(error)?;
+        if let Some(why) = foreign(&found) {
+            return Ok(Adoption::Foreign(why));
+        }
+        match file.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => return Ok(Adoption::Owned),
+            Err(TryLockError::Error(source)) => return Err(error(source)),
+        }
+        // Whoever had it before may have removed it while we waited for nothing.
+        if !fs::symlink_metadata(path).is_ok_and(|there| there.ino() == found.ino()) {
+            return Ok(Adoption::Gone);
+        }
+        let mut bytes = Vec::new();
+        file.read_to_end(&mut bytes).map_err(error)?;
+        let contents = match Contents::read(&bytes) {
+            Ok(contents) => contents,
+            Err(Unreadable::Empty) if bytes.is_empty() => return Ok(Adoption::Owned),
+            Err(Unreadable::Empty) => {
+                // Its writer died before it had written an event.
+                fs::remove_file(path).map_err(error)?;
+                return Ok(Adoption::Gone);
+            }
+            Err(why) => return Ok(Adoption::Foreign(why.to_string())),
+        };
+        let last_seen = modified(&file.metadata().map_err(error)?);
+        if contents.length < bytes.len() as u64 {
+            file.set_len(contents.length).map_err(error)?;
+        }
+        let disk = Some(Disk {
+            file,
+            path: path.to_owned(),
+        });
+        Ok(Adoption::Adopted {
+            file: Box::new(Self { contents, disk }),
+            last_seen,
+        })
+    }
+
+    /// Gives what the file says.
+    pub const fn contents(&self) -> &Contents {
+        &self.contents
+    }
+
+    /// Gives the file's path; `None` in memory.
+    pub fn path(&self) -> Option<&Path> {
+        self.disk.as_ref().map(|disk| disk.path.as_path())
+    }
+
+    /// Writes the end of the session. The first end stays.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be written. It is then kept in memory, so that it can still be delivered while this process lives.
+    pub fn append_end(&mut self, end: String) -> Result<(), SpoolError> {
+        if self.contents.has_ended() {
+            return Ok(());
+        }
+        check_length(&end)?;
+        self.append(Record::Event(EventKind::End, end))
+    }
+
+    /// Writes down that a server has acknowledged the events up to an offset.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be written; whoever reads the file next sends those events again, which does no harm.
+    pub fn acknowledge(
+        &mut self,
+        through: u64,
+        session_id: Option<String>,
+    ) -> Result<(), SpoolError> {
+        let session_id = session_id.or_else(|| self.contents.acknowledged.session_id.clone());
+        self.append(Record::Acknowledged(Acknowledged {
+            through,
+            session_id,
+        }))
+    }
+
+    /// Writes down that no server knows the session any more, so that its start is sent again.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::acknowledge`].
+    pub fn forget_acknowledgements(&mut self) -> Result<(), SpoolError> {
+        self.append(Record::Acknowledged(Acknowledged::default()))
+    }
+
+    /// Writes down that a server refused the session for good.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be written.
+    pub fn refuse(&mut self, refused: Refused) -> Result<(), SpoolError> {
+        self.append(Record::Refused(refused))
+    }
+
+    /// Writes down why a delivery failed, unless the file says so already.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be written.
+    pub fn note_problem(&mut self, cause: &str) -> Result<(), SpoolError> {
+        if self.contents.problem.as_deref() == Some(cause) {
+            return Ok(());
+        }
+        self.append(Record::Problem(cause.to_owned()))
+    }
+
+    /// Gives a proof of life.
+    ///
+    /// # Errors
+    ///
+    /// When the system refuses.
+    pub fn touch(&self) -> io::Result<()> {
+        let Some(disk) = &self.disk else {
+            return Ok(());
+        };
+        let now = Timespec {
+            tv_sec: 0,
+            tv_nsec: rustix::fs::UTIME_NOW,
+        };
+        futimens(
+            &disk.file,
+            &Timestamps {
+                last_access: now,
+                last_modification: now,
+            },
+        )?;
+        Ok(())
+    }
+
+    /// Removes a file with which nothing is left to do; one that was refused or is damaged moves to `refused/` instead.
+    ///
+    /// # Errors
+    ///
+    /// When the system refuses.
+    pub fn finish(self) -> Result<(), SpoolError> {
+        let Some(disk) = &self.disk else {
+            return Ok(());
+        };
+        let error = |what| {
+            let path = disk.path.clone();
+            move |source| SpoolError::Io { what, path, source }
+        };
+        if self.contents.refused.is_none() && self.contents.damaged_bytes == 0 {
+            return removed(fs::remove_file(&disk.path)).map_err(error("remove"));
+        }
+        let (Some(folder), Some(name)) = (disk.path.parent(), disk.path.file_name()) else {
+            return Ok(());
+        };
+        let refused = folder.join(REFUSED_FOLDER);
+        crate::state_folder::prepare(&refused)
+            .map_err(io::Error::other)
+            .and_then(|()| removed(fs::rename(&disk.path, refused.join(name))))
+            .map_err(error("set aside"))
+    }
+
+    /// Removes a file although it was never delivered.
+    pub(super) fn drop_undelivered(self) -> Result<(), SpoolError> {
+        let Some(disk) = self.disk else {
+            return Ok(());
+        };
+        fs::remove_file(&disk.path).map_err(|source| SpoolError::Io {
+            what: "remove",
+            path: disk.path,
+            source,
+        })
+    }
+
+    /// Writes a record; in memory it stands in any case.
+    fn append(&mut self, record: Record) -> Result<(), SpoolError> {
+        let mut bytes = Vec::new();
+        record.encode(&mut bytes);
+        let before = self.contents.length;
+        self.contents.take(record, before + bytes.len() as u64);
+        let Some(disk) = &self.disk else {
+            return Ok(());
+        };
+        write_whole(&disk.file, &bytes, before).map_err(|source| {
+            // The file is as it was, and so is the place of its next record.
+            self.contents.length = before;
+            SpoolError::Io {
+                what: "write",
+                path: disk.path.clone(),
+                source,
+            }
+        })
+    }
+}
+
+/// Gives the bytes with which a file begins, and what they say.
+fn beginning(header: Header, start: String) -> Result<(Vec<u8>, Contents), SpoolError> {
+    check_length(&start)?;
+    let mut contents = Contents::begin(header.clone());
+    let mut bytes = MAGIC.to_vec();
+    for record in [
+        Record::Header(header),
+        Record::Event(EventKind::Start, start),
+    ] {
+        record.encode(&mut bytes);
+        contents.take(record, bytes.len() as u64);
+    }
+    Ok((bytes, contents))
+}
+
+const fn check_length(event: &str) -> Result<(), SpoolError> {
+    if event.len() < BODY_BYTES_MAX {
+        Ok(())
+    } else {
+        Err(SpoolError::TooLong(event.len()))
+    }
+}
+
+/// Writes bytes behind `before`, or leaves the file as it was.
+fn write_whole(mut file: &File, bytes: &[u8], before: u64) -> io::Result<()> {
+    file.write_all(bytes).inspect_err(|_| {
+        // Where this fails too, the torn tail is cut by whoever opens the file next.
+        let _ = file.set_len(before);
+    })
+}
+
+/// Somebody may have removed the file, or the folder, before us.
+fn removed(result: io::Result<()>) -> io::Result<()> {
+    match result {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        result => result,
+    }
+}
+
+/// Keeps room for the end of the session. What the last block of the file has room for needs nothing: it is allocated.
+fn keep_room(file: &File, length: u64) {
+    if length % BLOCK_BYTES + END_BYTES > BLOCK_BYTES {
+        // Not every file system can; then the end takes its chance.
+        let _ = fallocate(file, FallocateFlags::KEEP_SIZE, 0, length + END_BYTES);
+    }
+}
+
+/// Tells why a file is not ours to adopt.
+fn foreign(found: &fs::Metadata) -> Option<String> {
+    let owner = found.uid();
+    if !found.is_file() {
+        Some("it is no regular file".to_owned())
+    } else if owner != Uid::effective().as_raw() {
+        Some(format!("it belongs to user id {owner}"))
+    } else if found.nlink() > 1 {
+        Some("it has a second name".to_owned())
+    } else if found.len() > FILE_BYTES_MAX {
+        Some(format!("it is over {FILE_BYTES_MAX} bytes"))
+    } else {
+        None
+    }
+}
+
+/// Gives when a file was last written or touched.
+fn modified(found: &fs::Metadata) -> Timestamp {
+    let micros = found
+        .mtime()
+        .saturating_mul(1_000_000)
+        .saturating_add(found.mtime_nsec() / 1000);
+    Timestamp::from_micros(micros)
+        .unwrap_or_else(|_| Timestamp::saturating_from(jiff::Timestamp::MIN))
+}

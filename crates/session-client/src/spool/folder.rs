@@ -1,0 +1,183 @@
+//! The folder of all files.
+
+use std::{
+    ffi::OsStr,
+    fs::{self, DirEntry},
+    io,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use session_model::Timestamp;
+
+use super::{
+    dropped::Dropped,
+    file::{Adoption, REFUSED_FOLDER, SpoolError, SpoolFile},
+};
+use crate::state_folder::{self, StateFolderError};
+
+/// How much may wait.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Bounds {
+    /// The most events.
+    pub events_max: usize,
+    /// How old the start of a session that was never delivered may be.
+    pub age_max: Duration,
+}
+
+impl Default for Bounds {
+    /// 100,000 events, 30 days.
+    fn default() -> Self {
+        Self {
+            events_max: 100_000,
+            age_max: Duration::from_hours(30 * 24),
+        }
+    }
+}
+
+/// The folder.
+#[derive(Clone, Debug)]
+pub struct Spool {
+    folder: PathBuf,
+}
+
+impl Spool {
+    /// Opens the folder in a state folder, making both where they are missing.
+    ///
+    /// # Errors
+    ///
+    /// When one of them is not a folder of ours, or cannot be made.
+    pub fn open(state_folder: &Path) -> Result<Self, StateFolderError> {
+        let folder = state_folder.join("spool");
+        state_folder::prepare(state_folder)?;
+        state_folder::prepare(&folder)?;
+        Ok(Self { folder })
+    }
+
+    /// Opens the folder in a state folder if it is there, and makes nothing.
+    ///
+    /// # Errors
+    ///
+    /// When it is not a folder of ours.
+    pub fn open_existing(state_folder: &Path) -> Result<Option<Self>, StateFolderError> {
+        let folder = state_folder.join("spool");
+        Ok(
+            (state_folder::check(state_folder)? && state_folder::check(&folder)?)
+                .then_some(Self { folder }),
+        )
+    }
+
+    /// Gives its path.
+    pub fn path(&self) -> &Path {
+        &self.folder
+    }
+
+    /// Visits the paths of its files, in no order.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be listed.
+    pub fn files(&self) -> io::Result<impl Iterator<Item = PathBuf> + use<>> {
+        spool_files(&self.folder)
+    }
+
+    /// Visits the paths of the files that were set aside.
+    ///
+    /// # Errors
+    ///
+    /// When they cannot be listed.
+    pub fn refused(&self) -> io::Result<Vec<PathBuf>> {
+        match spool_files(&self.folder.join(REFUSED_FOLDER)) {
+            Ok(files) => Ok(files.collect()),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Tells what the bounds have cost since that was last told to a server.
+    ///
+    /// # Errors
+    ///
+    /// When the count cannot be read.
+    pub fn dropped(&self) -> io::Result<Option<Dropped>> {
+        Dropped::read(&self.folder)
+    }
+
+    /// Takes off the count what a server was told of it.
+    ///
+    /// # Errors
+    ///
+    /// When the count cannot be written.
+    pub fn told_of(&self, dropped: &Dropped) -> io::Result<()> {
+        Dropped::change(&self.folder, |count| count.without(dropped))
+    }
+
+    /// Keeps what waits within bounds: sessions of dead shells of which nothing was ever delivered are dropped, the
+    /// oldest first, and counted. Gives how many events were dropped.
+    ///
+    /// # Errors
+    ///
+    /// When files cannot be listed, read or removed.
+    pub fn enforce(&self, bounds: Bounds, now: Timestamp) -> Result<usize, SpoolError> {
+        let io = |source| SpoolError::Io {
+            what: "list",
+            path: self.folder.clone(),
+            source,
+        };
+        let mut files = Vec::new();
+        for path in self.files().map_err(io)? {
+            // A file that went meanwhile is nobody's concern.
+            if let Ok(found) = fs::symlink_metadata(&path) {
+                files.push((found.modified().ok(), path));
+            }
+        }
+        files.sort();
+        let age_limit = now
+            .as_jiff()
+            .checked_sub(bounds.age_max)
+            .ok()
+            .map(std::time::SystemTime::from);
+        // No file holds more than a start and an end.
+        let mut events = files.len() * 2;
+        let mut dropped = 0;
+        for (modified, path) in files {
+            let too_old = modified < age_limit;
+            if !too_old && events <= bounds.events_max {
+                break;
+            }
+            if let Some(here) = self.drop_session(&path, now)? {
+                dropped += here;
+                events -= 2;
+            }
+        }
+        Ok(dropped)
+    }
+
+    /// Drops a session if its shell is dead and nothing of it was ever delivered.
+    fn drop_session(&self, path: &Path, now: Timestamp) -> Result<Option<usize>, SpoolError> {
+        let Adoption::Adopted { file, .. } = SpoolFile::adopt(path)? else {
+            return Ok(None);
+        };
+        if file.contents().was_delivered() {
+            return Ok(None);
+        }
+        let events = file.contents().events.len();
+        file.drop_undelivered()?;
+        let count = Dropped::change(&self.folder, |count| count.with(events, now));
+        count.map_err(|source| SpoolError::Io {
+            what: "count what was dropped in",
+            path: self.folder.clone(),
+            source,
+        })?;
+        Ok(Some(events))
+    }
+}
+
+fn spool_files(folder: &Path) -> io::Result<impl Iterator<Item = PathBuf> + use<>> {
+    let is_spool =
+        |entry: &DirEntry| Path::new(&entry.file_name()).extension() == Some(OsStr::new("spool"));
+    Ok(fs::read_dir(folder)?
+        .filter_map(Result::ok)
+        .filter(is_spool as fn(&DirEntry) -> bool)
+        .map(|entry| entry.path()))
+}
