@@ -1,0 +1,111 @@
+//! A Session-Buddy server: `POST /api/events`, many events in one request.
+
+use std::time::Duration;
+
+use hyper::{Method, StatusCode, body::Bytes, header::RETRY_AFTER};
+use serde_json::Value;
+use session_model::Timestamp;
+
+use super::{CALL_TIMEOUT, CallError, Message};
+use crate::{
+    connection::{Ask, Connection},
+    delivery::answer::Answer,
+    problem::Problem,
+};
+
+/// The most events of a request, by the server's bound.
+pub(super) const BATCH_MAX: usize = 256;
+/// The most bytes of an answer: 1 MiB, far more than 256 results.
+const ANSWER_BYTES_MAX: usize = 1024 * 1024;
+/// How long `/health` may take to tell what server it is: 2 seconds.
+const HEALTH_TIMEOUT: Duration = Duration::from_secs(2);
+
+pub(crate) struct Ours {
+    connection: Connection,
+}
+
+impl Ours {
+    pub(super) const fn new(connection: Connection) -> Self {
+        Self { connection }
+    }
+
+    /// Asks a server whether it is one of ours.
+    pub(super) async fn recognise(mut connection: Connection) -> Option<Self> {
+        let ask = Ask {
+            method: Method::GET,
+            path: "/health",
+            body: None,
+            patience: HEALTH_TIMEOUT,
+            answer_bytes_max: ANSWER_BYTES_MAX,
+        };
+        let (_, body) = connection.ask(ask).await.ok()?;
+        let health: Value = serde_json::from_slice(&body).ok()?;
+        // Other servers of that name know no `accepting_events`.
+        let ours = health["service"] == "session-buddy" && health["accepting_events"].is_boolean();
+        ours.then_some(Self { connection })
+    }
+
+    pub(super) fn is_closed(&self) -> bool {
+        self.connection.is_closed()
+    }
+
+    pub(super) async fn send(
+        &mut self,
+        messages: &[Message],
+        sent_at: Timestamp,
+    ) -> Result<Vec<Answer>, CallError> {
+        let ask = Ask {
+            method: Method::POST,
+            path: "/api/events",
+            body: Some(("application/x-ndjson", lines(messages, sent_at))),
+            patience: CALL_TIMEOUT,
+            answer_bytes_max: ANSWER_BYTES_MAX,
+        };
+        let (head, body) = self.connection.ask(ask).await?;
+        if head.status() != StatusCode::OK {
+            let retry_after = head.headers().get(RETRY_AFTER);
+            return Err(CallError {
+                cause: refusal(head.status(), &body),
+                retry_after: retry_after
+                    .and_then(|seconds| seconds.to_str().ok()?.parse().ok())
+                    .map(Duration::from_secs),
+            });
+        }
+        let results: Vec<Value> = serde_json::from_slice(&body)
+            .map_err(|error| CallError::new(format!("its answer makes no sense: {error}")))?;
+        if results.len() != messages.len() {
+            return Err(CallError::new(format!(
+                "it gave {} answers to {} events",
+                results.len(),
+                messages.len()
+            )));
+        }
+        let answers = messages.iter().zip(&results);
+        Ok(answers
+            .map(|(message, result)| Answer::of(message.kind, result, false))
+            .collect())
+    }
+}
+
+/// Writes events as lines, each with its type and when it was sent.
+fn lines(messages: &[Message], sent_at: Timestamp) -> Bytes {
+    let mut lines = String::new();
+    for message in messages {
+        let open = message.json.strip_suffix('}').unwrap_or(&message.json);
+        let event_type = message.kind.event_type();
+        lines.push_str(open);
+        lines.push_str(&format!(
+            ",\"event_type\":\"{event_type}\",\"sent_at\":\"{sent_at}\"}}\n"
+        ));
+    }
+    lines.into()
+}
+
+fn refusal(status: StatusCode, body: &[u8]) -> String {
+    match serde_json::from_slice::<Problem>(body) {
+        Ok(problem) if !problem.code.is_empty() => {
+            format!("it answered {status}, {}: {}", problem.code, problem.detail)
+        }
+        _ => format!("it answered {status}"),
+    }
+}
