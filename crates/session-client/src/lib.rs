@@ -2,8 +2,10 @@
 //!
 //! - [`Reader`] lists, shows and closes sessions over the server's Unix socket or over HTTP.
 //! - [`state_folder`] is where server and client of one user meet.
+//! - [`leaving`] is the door through which free text leaves the process.
 //! - [`Problem`] is how a server says that it did not.
 
+pub mod leaving;
 mod problem;
 mod reader;
 pub mod state_folder;
