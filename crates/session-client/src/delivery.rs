@@ -52,6 +52,8 @@ pub struct Courier {
     last_error: Option<String>,
     /// What stood at the socket when the last call failed.
     socket_then: Option<u64>,
+    /// A call has begun, and no outcome of it is known.
+    in_call: bool,
     clock: Clock,
 }
 
@@ -73,6 +75,7 @@ impl Courier {
             wait_until: None,
             last_error: None,
             socket_then: None,
+            in_call: false,
             clock,
         }
     }
@@ -92,15 +95,18 @@ impl Courier {
         self.last_error.as_deref()
     }
 
-    /// Tells whether a call would be made now.
-    pub fn is_ready(&self, now: Instant) -> bool {
-        self.wait_until.is_none_or(|until| until <= now)
-            && self.breaker.open_until().is_none_or(|until| until <= now)
+    /// Gives until when no call is made; `None` if one would be made now.
+    pub fn silent_until(&self, now: Instant) -> Option<Instant> {
+        let until = self.wait_until.max(self.breaker.open_until());
+        until.filter(|&until| until > now)
     }
 
     /// Looks whether a server has appeared at the socket since the last call failed; if so the next call is made at once.
     pub fn look_for_recovery(&mut self, now: Instant) {
-        if !self.is_ready(now) && self.socket_now().is_some_and(|now| Some(now) != self.socket_then)
+        if self.silent_until(now).is_some()
+            && self
+                .socket_now()
+                .is_some_and(|now| Some(now) != self.socket_then)
         {
             self.breaker.expect_recovery(now);
             self.wait_until = None;
@@ -129,15 +135,12 @@ impl Courier {
             if let Err(until) = self.may_call() {
                 return Outcome::Later(until);
             }
-            let sent = async {
-                let transport = self.connected().await?;
-                if transport.batch_max() != batch_max {
-                    (messages, places) = batch(files, transport.batch_max());
+            let sent = self.call(|events_max| {
+                if events_max != batch_max {
+                    (messages, places) = batch(files, events_max);
                 }
-                let sent_at = self.clock.now();
-                let transport = self.transport.as_mut().ok_or_else(CallError::gone)?;
-                transport.send(&messages, sent_at).await
-            };
+                std::mem::take(&mut messages)
+            });
             let taken = match sent.await {
                 Ok(answers) => apply(files, &places, answers, &mut started),
                 Err(error) => Err(error),
@@ -161,13 +164,8 @@ impl Courier {
             json,
             session_id,
         };
-        let sent = async {
-            self.connected().await?;
-            let sent_at = self.clock.now();
-            let transport = self.transport.as_mut().ok_or_else(CallError::gone)?;
-            transport.send(&[message], sent_at).await
-        };
-        let answer = sent.await.map(|answers| answers.into_iter().next());
+        let answer = self.call(|_| vec![message]).await;
+        let answer = answer.map(|answers| answers.into_iter().next());
         let outcome = match &answer {
             Ok(Some(Answer::NotTaken { cause })) => Err(CallError::because(cause)),
             Ok(_) => Ok(()),
@@ -180,6 +178,10 @@ impl Courier {
     /// Allows a call, or says until when there is none.
     fn may_call(&mut self) -> Result<(), Instant> {
         let now = Instant::now();
+        if std::mem::take(&mut self.in_call) {
+            // The call before was given up: nobody waited for its answer.
+            self.breaker.record(false, now);
+        }
         if let Some(until) = self.wait_until.filter(|&until| until > now) {
             return Err(until);
         }
@@ -189,16 +191,26 @@ impl Courier {
         Err(self.breaker.open_until().unwrap_or(now + breaker::COOLDOWN))
     }
 
-    async fn connected(&mut self) -> Result<&mut Transport, CallError> {
-        let transport = match self.transport.take() {
+    /// Sends what `messages` gives for the most events that a call may carry. While it is under way there is no
+    /// connection, so that one that is given up is not used again.
+    async fn call(
+        &mut self,
+        messages: impl FnOnce(usize) -> Vec<Message>,
+    ) -> Result<Vec<Answer>, CallError> {
+        self.in_call = true;
+        let mut transport = match self.transport.take() {
             Some(transport) if !transport.is_closed() => transport,
             Some(_) | None => Transport::connect(&self.target).await?,
         };
-        Ok(self.transport.insert(transport))
+        let messages = messages(transport.batch_max());
+        let answers = transport.send(&messages, self.clock.now()).await?;
+        self.transport = Some(transport);
+        Ok(answers)
     }
 
     /// Takes the outcome of a call.
     fn record(&mut self, outcome: &Result<(), CallError>) {
+        self.in_call = false;
         self.breaker.record(outcome.is_ok(), Instant::now());
         match outcome {
             Ok(()) => {
@@ -209,8 +221,6 @@ impl Courier {
             Err(error) => {
                 self.last_error = Some(error.cause.clone());
                 self.socket_then = self.socket_now();
-                // Who knows what state it is in.
-                self.transport = None;
             }
         }
     }
@@ -236,10 +246,6 @@ impl CallError {
             cause: cause.to_owned(),
             retry_after: None,
         }
-    }
-
-    fn gone() -> Self {
-        Self::because("the connection is gone")
     }
 }
 
@@ -338,11 +344,13 @@ fn settle(
             Ok(())
         }
         Answer::NotFound => {
-            noted(file.refuse(Refused {
-                error: "the server does not know the session, and its start is damaged here"
-                    .to_owned(),
-                error_code: None,
-            }));
+            noted(
+                file.refuse(Refused {
+                    error: "the server does not know the session, and its start is damaged here"
+                        .to_owned(),
+                    error_code: None,
+                }),
+            );
             Ok(())
         }
         Answer::Refused(refused) => {

@@ -1,18 +1,31 @@
-//! Talking to a Session-Buddy server.
+//! The client side of Session-Buddy: what makes a shell tracked, and what reads the record.
 //!
-//! - [`Reader`] lists, shows and closes sessions over the server's Unix socket or over HTTP.
+//! - [`emitter`]: a shell that is tracked: [`Emitter`] spools its start and its end and delivers them behind its back.
+//! - [`settings`]: whether, and where to, from the environment.
+//! - [`identity`]: what a process knows of itself: the start event is made of it.
+//! - [`leaving`]: the door through which free text leaves the process.
+//! - [`spool`]: events on disk that no server has acknowledged.
+//! - [`delivery`]: from there to a server.
+//! - [`Reader`] lists, shows and closes sessions over the server's Unix socket or over HTTP; [`Problem`] is how a server
+//!   says that it did not.
 //! - [`state_folder`] is where server and client of one user meet.
 //! - [`clock`]: wall time, passed in.
-//! - [`Problem`] is how a server says that it did not.
 
 pub mod clock;
 mod connection;
+pub mod delivery;
+pub mod emitter;
+pub mod identity;
+pub mod leaving;
 mod problem;
 mod reader;
+pub mod settings;
 pub mod spool;
 pub mod state_folder;
 
 pub use clock::Clock;
 pub use connection::{ConnectionError, Destination};
+pub use emitter::{Beginning, Emitter, Ending};
 pub use problem::Problem;
 pub use reader::{PAGE_MAX, Page, Reader, ReaderError};
+pub use settings::Settings;

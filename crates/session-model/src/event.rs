@@ -194,6 +194,11 @@ model! {
 pub struct HostId(String);
 
 impl HostId {
+    /// Writes a digest in digits.
+    pub fn of_digest(digest: &[u8; 32]) -> Self {
+        Self(data_encoding::HEXLOWER.encode(digest))
+    }
+
     /// Gives the digits.
     pub fn as_str(&self) -> &str {
         &self.0
@@ -244,6 +249,13 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+
+    #[test]
+    fn a_digest_makes_a_host_id_that_is_read_back() {
+        let id = HostId::of_digest(&[0xa5; 32]);
+        assert_eq!(id.as_str(), "a5".repeat(32));
+        assert_eq!(HostId::from_json(&json!(id.as_str())), Ok(id));
+    }
 
     #[test]
     fn nulls_are_left_out_except_inside_metadata() {

@@ -73,6 +73,22 @@ impl<const MAX: usize> Text<MAX> {
     }
 }
 
+impl<const MAX: usize> Trimmed<MAX> {
+    /// Takes as much of a text as the bound allows, U+0000 left out, outer white space taken off before and after the
+    /// cut at a character boundary.
+    ///
+    /// ```
+    /// let cut = session_model::Trimmed::<4>::cut(" \0 né glige");
+    /// assert_eq!(&*cut, "né g");
+    /// assert_eq!(&*session_model::Trimmed::<3>::cut("né glige"), "né");
+    /// ```
+    pub fn cut(text: &str) -> Self {
+        let text = text.replace('\0', "");
+        let cut: String = text.trim().chars().take(MAX).collect();
+        Self(cut.trim_end().to_owned())
+    }
+}
+
 macro_rules! bounded_text {
     ($name:ident, $keep:expr) => {
         impl<const MAX: usize> Field for $name<MAX> {
@@ -239,6 +255,15 @@ inline_schema!([const MIN: i64, const MAX: i64] Integer<MIN, MAX>, {
 pub struct Pid(Integer<1, 4_194_304>);
 
 impl Pid {
+    /// Takes a process id.
+    ///
+    /// # Errors
+    ///
+    /// The bounds and what was found.
+    pub fn new(number: i64) -> Result<Self, String> {
+        Integer::new(number).map(Self)
+    }
+
     /// Gives the number.
     pub const fn get(self) -> i64 {
         self.0.get()
@@ -358,33 +383,56 @@ impl Metadata {
     /// The most levels of objects and arrays, itself included.
     pub const DEPTH_MAX: usize = 16;
 
+    /// Takes members that are within bounds.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with them, naming bound and size.
+    pub fn new(members: Map<String, Value>) -> Result<Self, String> {
+        Self::problem(&members).map_or(Ok(Self(members)), Err)
+    }
+
+    fn problem(members: &Map<String, Value>) -> Option<String> {
+        if let Some(problem) = members_problem(members, Self::DEPTH_MAX - 1) {
+            return Some(problem.to_owned());
+        }
+        let bytes = json_bytes(members);
+        (bytes > Self::BYTES_MAX)
+            .then(|| format!("at most {} bytes as JSON, found {bytes}", Self::BYTES_MAX))
+    }
+
     /// Gives the members.
     pub const fn as_map(&self) -> &Map<String, Value> {
         &self.0
     }
 }
 
-/// Tells whether a value is within `levels` of nesting and free of U+0000.
-fn metadata_problem(value: &Value, levels: usize) -> Option<&'static str> {
-    const NUL: &str = "U+0000 is not allowed";
-    const DEEP: &str = "at most 16 levels deep";
+/// Tells what is wrong with a value that may have `levels` of nesting and no U+0000.
+fn value_problem(value: &Value, levels: usize) -> Option<&'static str> {
     match value {
         Value::Null | Value::Bool(_) | Value::Number(_) => None,
-        Value::String(text) => text.contains('\0').then_some(NUL),
-        Value::Array(_) | Value::Object(_) if levels == 0 => Some(DEEP),
+        Value::String(text) => text.contains('\0').then_some(METADATA_NUL),
+        Value::Array(_) | Value::Object(_) if levels == 0 => Some("at most 16 levels deep"),
         Value::Array(items) => items
             .iter()
-            .find_map(|item| metadata_problem(item, levels - 1)),
-        Value::Object(members) => members.iter().find_map(|(key, value)| {
-            key.contains('\0')
-                .then_some(NUL)
-                .or_else(|| metadata_problem(value, levels - 1))
-        }),
+            .find_map(|item| value_problem(item, levels - 1)),
+        Value::Object(members) => members_problem(members, levels - 1),
     }
 }
 
-/// Counts the bytes of a value's compact JSON without writing them anywhere.
-fn json_bytes(value: &Value) -> usize {
+/// Tells what is wrong with the members of an object, whose values may have `levels` of nesting.
+fn members_problem(members: &Map<String, Value>, levels: usize) -> Option<&'static str> {
+    members.iter().find_map(|(key, value)| {
+        key.contains('\0')
+            .then_some(METADATA_NUL)
+            .or_else(|| value_problem(value, levels))
+    })
+}
+
+const METADATA_NUL: &str = "U+0000 is not allowed";
+
+/// Counts the bytes of an object's compact JSON without writing them anywhere.
+fn json_bytes(members: &Map<String, Value>) -> usize {
     struct Counter(usize);
     impl std::io::Write for Counter {
         fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
@@ -396,7 +444,7 @@ fn json_bytes(value: &Value) -> usize {
         }
     }
     let mut counter = Counter(0);
-    serde_json::to_writer(&mut counter, value)
+    serde_json::to_writer(&mut counter, members)
         .expect("counting cannot fail, and every Value can be written");
     counter.0
 }
@@ -411,16 +459,8 @@ impl Field for Metadata {
             errors.add(at, expected("an object", value));
             return None;
         };
-        if let Some(problem) = metadata_problem(value, Self::DEPTH_MAX) {
+        if let Some(problem) = Self::problem(members) {
             errors.add(at, problem);
-            return None;
-        }
-        let bytes = json_bytes(value);
-        if bytes > Self::BYTES_MAX {
-            errors.add(
-                at,
-                format!("at most {} bytes as JSON, found {bytes}", Self::BYTES_MAX),
-            );
             return None;
         }
         Some(Self(members.clone()))
@@ -481,6 +521,49 @@ mod tests {
         assert!(Metadata::from_json(&deep(17)).is_err());
         assert!(Metadata::from_json(&json!({"k": ["\0"]})).is_err());
         assert!(Metadata::from_json(&json!({"\0": 1})).is_err());
+    }
+
+    #[test]
+    fn metadata_is_made_of_members_within_the_same_bounds() {
+        let made = |value: Value| Metadata::new(value.as_object().unwrap().clone());
+        let small = json!({"k": [{"a": 1}]});
+        assert_eq!(
+            made(small.clone()),
+            Ok(Metadata::from_json(&small).unwrap())
+        );
+        for (refused, problem) in [
+            (
+                json!({"k": "x".repeat(16_377)}),
+                "at most 16384 bytes as JSON, found 16385",
+            ),
+            (json!({"k": ["\0"]}), "U+0000 is not allowed"),
+            (
+                (1..17).fold(json!({}), |inner, _| json!({"k": inner})),
+                "at most 16 levels deep",
+            ),
+        ] {
+            assert_eq!(made(refused), Err(problem.to_owned()));
+        }
+    }
+
+    #[test]
+    fn a_cut_text_is_one_that_is_read_back_the_same() {
+        for (text, cut) in [
+            ("", ""),
+            (" \0 a \0", "a"),
+            ("ab  cd", "ab"),
+            ("🦀🦀🦀🦀🦀", "🦀🦀🦀🦀"),
+        ] {
+            let made = Trimmed::<4>::cut(text);
+            assert_eq!(&*made, cut, "{text:?}");
+            assert_eq!(Trimmed::from_json(&json!(cut)), Ok(made));
+        }
+    }
+
+    #[test]
+    fn a_pid_is_within_the_kernels_bounds() {
+        assert_eq!(Pid::new(4_194_304).map(Pid::get), Ok(4_194_304));
+        assert!(Pid::new(0).is_err() && Pid::new(4_194_305).is_err());
     }
 
     #[test]

@@ -2,7 +2,8 @@
 
 use serde_json::Value;
 use session_model::{
-    Field, FieldErrors, SessionEndResult, SessionHeartbeatResult, SessionStartResult, result::Refusal,
+    Field, FieldErrors, SessionEndResult, SessionHeartbeatResult, SessionStartResult,
+    result::Refusal,
 };
 
 use crate::spool::Refused;
@@ -150,19 +151,30 @@ mod tests {
             assert!(matches!(start(Some(code), true), Answer::NotTaken { .. }));
         }
         for code in [None, Some("OVERLOADED"), Some("TOKEN_INVALID")] {
-            assert!(matches!(start(code, false), Answer::NotTaken { .. }), "{code:?}");
+            assert!(
+                matches!(start(code, false), Answer::NotTaken { .. }),
+                "{code:?}"
+            );
         }
     }
 
     #[test]
     fn results_are_read_by_the_kind_of_event() {
         let result = |status| json!({"session_id": "a-1", "status": status, "error": null});
-        let taken = Answer::Taken { session_id: "a-1".to_owned() };
+        let taken = Answer::Taken {
+            session_id: "a-1".to_owned(),
+        };
         assert_eq!(Answer::of(Kind::Start, &result("tracked"), false), taken);
         assert_eq!(Answer::of(Kind::End, &result("ended"), false), taken);
         assert_eq!(Answer::of(Kind::Heartbeat, &result("alive"), false), taken);
-        assert_eq!(Answer::of(Kind::Heartbeat, &result("ended"), false), Answer::Closed);
-        assert_eq!(Answer::of(Kind::End, &result("not_found"), false), Answer::NotFound);
+        assert_eq!(
+            Answer::of(Kind::Heartbeat, &result("ended"), false),
+            Answer::Closed
+        );
+        assert_eq!(
+            Answer::of(Kind::End, &result("not_found"), false),
+            Answer::NotFound
+        );
     }
 
     #[test]
@@ -176,7 +188,10 @@ mod tests {
             json!({"session_id": "a", "status": "ended"}),
         ] {
             let answer = Answer::of(Kind::Start, &garbage, false);
-            assert!(matches!(answer, Answer::NotTaken { .. }), "{garbage}: {answer:?}");
+            assert!(
+                matches!(answer, Answer::NotTaken { .. }),
+                "{garbage}: {answer:?}"
+            );
         }
     }
 }

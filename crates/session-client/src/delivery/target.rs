@@ -94,7 +94,11 @@ fn url(text: &str) -> Result<String, String> {
     let plain = uri
         .authority()
         .is_some_and(|authority| !authority.as_str().contains('@') && !authority.host().is_empty());
-    if known && plain { Ok(text.to_owned()) } else { Err(wrong()) }
+    if known && plain {
+        Ok(text.to_owned())
+    } else {
+        Err(wrong())
+    }
 }
 
 /// Finds the program at a path: the file itself, or `session-buddy` in the folder or its `target/release`.
@@ -147,7 +151,10 @@ mod tests {
             ),
             (vec![("SESSION_BUDDY_PATH", folder)], (stdio.clone(), 0)),
             (vec![("SESSION_BUDDY_PATH", file)], (stdio.clone(), 0)),
-            (vec![("SESSION_BUDDY_PATH", "/nonexistent")], (local.clone(), 1)),
+            (
+                vec![("SESSION_BUDDY_PATH", "/nonexistent")],
+                (local.clone(), 1),
+            ),
             (
                 vec![
                     ("SESSION_BUDDY_MCP_ENDPOINT", "localhost:8678"),

@@ -225,10 +225,17 @@ impl SpoolFile {
         session_id: Option<String>,
     ) -> Result<(), SpoolError> {
         let session_id = session_id.or_else(|| self.contents.acknowledged.session_id.clone());
-        self.append(Record::Acknowledged(Acknowledged {
+        let acknowledged = Acknowledged {
             through,
             session_id,
-        }))
+        };
+        let last = self.contents.events.last();
+        if self.contents.has_ended() && last.is_some_and(|last| last.end <= through) {
+            // The file goes next.
+            self.contents.acknowledged = acknowledged;
+            return Ok(());
+        }
+        self.append(Record::Acknowledged(acknowledged))
     }
 
     /// Writes down that no server knows the session any more, so that its start is sent again.
@@ -289,7 +296,7 @@ impl SpoolFile {
     /// # Errors
     ///
     /// When the system refuses.
-    pub fn finish(self) -> Result<(), SpoolError> {
+    pub fn finish(&self) -> Result<(), SpoolError> {
         let Some(disk) = &self.disk else {
             return Ok(());
         };

@@ -141,7 +141,9 @@ impl Spool {
         let mut events = files.len() * 2;
         let mut dropped = 0;
         for (modified, path) in files {
-            let too_old = modified < age_limit;
+            let too_old = modified
+                .zip(age_limit)
+                .is_some_and(|(at, limit)| at < limit);
             if !too_old && events <= bounds.events_max {
                 break;
             }

@@ -1,0 +1,216 @@
+//! The thread that delivers: what its own shell spooled first, then heartbeats, then what dead shells left.
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use jiff::SignedDuration;
+use session_model::{SessionHeartbeatEvent, words::SessionHeartbeatType};
+use tokio::{runtime, time};
+
+use super::{Shared, opening::HEARTBEAT_INTERVAL};
+use crate::delivery::{
+    Courier, Outcome,
+    adoption::{Adopter, event_json},
+    answer::Answer,
+    locked,
+};
+
+/// How often a server that was away is looked for: 2 seconds.
+const LOOK_INTERVAL: Duration = Duration::from_secs(2);
+/// How often this shell looks for what dead ones left: 60 seconds.
+const ADOPTION_INTERVAL: Duration = Duration::from_secs(60);
+
+/// How long a shell must live to do so: 1 second.
+const ADOPTION_DELAY: Duration = Duration::from_secs(1);
+
+/// Starts the thread. Where there can be none, what is spooled waits for others.
+pub(super) fn spawn(shared: &Arc<Shared>) {
+    let shared = Arc::clone(shared);
+    let spawned = std::thread::Builder::new()
+        .name("session-delivery".to_owned())
+        .spawn(move || {
+            let runtime = runtime::Builder::new_current_thread().enable_all().build();
+            match runtime {
+                Ok(runtime) => runtime.block_on(Background::new(shared).run()),
+                Err(error) => shared.failed(&format!("cannot deliver: {error}")),
+            }
+        });
+    // The status then stays `connecting`, which is as much as anybody knows.
+    drop(spawned);
+}
+
+struct Background {
+    shared: Arc<Shared>,
+    courier: Courier,
+    adopter: Adopter,
+    heartbeat_at: Instant,
+    adopt_at: Instant,
+    /// The server has said that the session is closed, so that heartbeats mean nothing to it.
+    closed: bool,
+}
+
+impl Background {
+    fn new(shared: Arc<Shared>) -> Self {
+        let destination = shared.target.to_string();
+        let now = Instant::now();
+        Self {
+            courier: Courier::new(shared.target.clone(), shared.clock.clone()),
+            adopter: Adopter {
+                reported_by: format!("session {}", shared.session_id),
+                accepts: Box::new(move |header| header.destination == destination),
+                clock: shared.clock.clone(),
+            },
+            // Shells that began together need not beat together.
+            heartbeat_at: now + HEARTBEAT_INTERVAL.mul_f64(0.5 + fastrand::f64() / 2.0),
+            adopt_at: now + ADOPTION_DELAY,
+            closed: false,
+            shared,
+        }
+    }
+
+    async fn run(mut self) {
+        loop {
+            let outcome = self.courier.deliver(&[&self.shared.file]).await;
+            self.publish();
+            if self.finish() {
+                return;
+            }
+            let now = Instant::now();
+            if now >= self.adopt_at {
+                self.look_after_others(outcome == Outcome::Done).await;
+                self.adopt_at = Instant::now() + ADOPTION_INTERVAL;
+                self.publish();
+                continue;
+            }
+            if now >= self.heartbeat_at {
+                self.heartbeat().await;
+                self.publish();
+                continue;
+            }
+            let due = self.heartbeat_at.min(self.adopt_at);
+            let until = match outcome {
+                Outcome::Done => due,
+                Outcome::Later(until) => due.min(until).min(now + jittered(LOOK_INTERVAL)),
+            };
+            tokio::select! {
+                () = self.shared.wake.notified() => {}
+                () = time::sleep_until(until.into()) => self.courier.look_for_recovery(Instant::now()),
+            }
+        }
+    }
+
+    /// Tells the shell's thread how it goes.
+    fn publish(&self) {
+        let now = Instant::now();
+        let file = locked(&self.shared.file);
+        let contents = file.contents();
+        let mut delivery = self.shared.delivery();
+        if let (false, Some(told), Some(spool)) =
+            (delivery.started, &self.shared.told, &self.shared.spool)
+            && contents.was_delivered()
+        {
+            // Told twice is better than not at all.
+            let _ = spool.told_of(told);
+        }
+        delivery.started |= contents.was_delivered();
+        delivery.refused = contents
+            .refused
+            .as_ref()
+            .map(|refused| refused.error.clone());
+        delivery.last_error = self.courier.last_error().map(str::to_owned);
+        delivery.connected |= delivery.started && delivery.last_error.is_none();
+        delivery.silent_until = self.courier.silent_until(now);
+        delivery.circuit_open_until = self.courier.circuit_open_until().map(|until| {
+            let wait = SignedDuration::try_from(until.saturating_duration_since(now));
+            self.shared
+                .clock
+                .now()
+                .saturating_add(wait.unwrap_or_default())
+        });
+        drop(delivery);
+        self.shared.changed.notify_all();
+    }
+
+    /// Clears away a session that is over; gives whether it is.
+    fn finish(&self) -> bool {
+        let file = locked(&self.shared.file);
+        let contents = file.contents();
+        let over = contents.is_finished() || (contents.has_ended() && contents.refused.is_some());
+        if !over {
+            return false;
+        }
+        // What cannot be removed is removed by whoever finds it next.
+        let _ = file.finish();
+        drop(file);
+        self.shared.delivery().finished = true;
+        self.shared.changed.notify_all();
+        true
+    }
+
+    async fn heartbeat(&mut self) {
+        self.heartbeat_at = Instant::now() + HEARTBEAT_INTERVAL;
+        let shared = &self.shared;
+        let (delivered, id) = {
+            let file = locked(&shared.file);
+            // The proof of life for whoever finds the file later.
+            let _ = file.touch();
+            let contents = file.contents();
+            (
+                contents.was_delivered(),
+                contents.acknowledged.session_id.clone(),
+            )
+        };
+        if !delivered || self.closed {
+            return;
+        }
+        let event = SessionHeartbeatEvent {
+            session_id: shared.session_id.clone(),
+            timestamp: shared.clock.now(),
+            event_type: SessionHeartbeatType,
+            sequence: shared.next_sequence(),
+            command_count: Shared::count(&shared.commands),
+            error_count: Shared::count(&shared.errors),
+            last_error: shared.last_error(),
+        };
+        let Ok(json) = event_json(&event) else { return };
+        match self.courier.heartbeat(json, id).await {
+            Some(Answer::Closed) => self.closed = true,
+            Some(Answer::NotFound) => {
+                // The start is sent again with the next round.
+                let _ = locked(&self.shared.file).forget_acknowledgements();
+            }
+            Some(Answer::Taken { .. } | Answer::Refused(_) | Answer::NotTaken { .. }) | None => {}
+        }
+    }
+
+    /// Brings what dead shells left, if the server takes events, and keeps what waits within its bounds. Given up when
+    /// this shell has something to bring itself.
+    async fn look_after_others(&mut self, online: bool) {
+        let Some(spool) = self.shared.spool.clone() else {
+            return;
+        };
+        if online && let Ok(paths) = spool.files() {
+            tokio::select! {
+                biased;
+                () = self.shared.wake.notified() => return,
+                _ = self.adopter.run(paths, &mut self.courier) => {}
+            }
+        }
+        // What cannot be counted now is counted by the next shell.
+        let _ = spool.enforce(self.shared.bounds, self.shared.clock.now());
+    }
+}
+
+/// Spreads an interval over half to one and a half of it.
+fn jittered(interval: Duration) -> Duration {
+    interval.mul_f64(0.5 + fastrand::f64())
+}
+
+impl Shared {
+    fn failed(&self, cause: &str) {
+        self.delivery().last_error = Some(cause.to_owned());
+        self.changed.notify_all();
+    }
+}
