@@ -1,5 +1,6 @@
 //! From settings to a server that runs, and back to nothing.
 
+mod adoption;
 mod doors;
 mod server_info;
 mod settings;
@@ -97,6 +98,8 @@ pub struct Server {
     unix: UnixListener,
     stop: CancellationToken,
     signals: Signals,
+    state_folder: PathBuf,
+    clock: Clock,
     /// Held while the state folder is ours.
     _folder: File,
 }
@@ -130,7 +133,7 @@ impl Server {
         info.write(&info_path)
             .map_err(|source| io_error("cannot write server.json", source))?;
         let app = App {
-            tracker: Tracker::new(Arc::new(store), clock),
+            tracker: Tracker::new(Arc::new(store), clock.clone()),
             health: Arc::new(Health::new(stop.clone())),
         };
         Ok(Self {
@@ -141,6 +144,8 @@ impl Server {
             unix,
             stop,
             signals,
+            state_folder: settings.state_folder.clone(),
+            clock,
             _folder: folder,
         })
     }
@@ -165,8 +170,11 @@ impl Server {
             unix,
             stop,
             mut signals,
+            state_folder,
+            clock,
             _folder,
         } = self;
+        let adoption = adoption::spawn(&info, &state_folder, &clock, stop.clone())?;
         let tracker = app.tracker.clone();
         let serving = async {
             tokio::try_join!(
@@ -195,6 +203,10 @@ impl Server {
                 }
             }
         };
+        stop.cancel();
+        if adoption.join().is_err() {
+            warn!("The adoption of what dead shells left came to a bug; the log says where");
+        }
         // From here on nobody finds this server; what it acknowledged is on disk.
         let closed = tracker.close().await.map_err(io::Error::other);
         let _ = std::fs::remove_file(&info.socket);

@@ -217,5 +217,6 @@ mod tests {
         assert_eq!(elsewhere::login_uid(), None);
         assert_eq!(elsewhere::machine_id(), None);
         assert_eq!(elsewhere::working_folder(), None);
+        assert_eq!(elsewhere::boot_id(), None);
     }
 }

@@ -40,7 +40,8 @@
 //! `session-buddy event-buffer replay`) **adopts** it: cuts a torn tail; where there is no end, appends an end with
 //! `exit_reason` `lost`, so that a second adopter sends the same one; delivers what is not acknowledged; removes it.
 //! After a damaged record (a flipped bit) reading goes on at the next record that is whole; what a damaged
-//! acknowledgement forgot is sent again, which a server answers alike.
+//! acknowledgement forgot is sent again, which a server answers alike. A file without any whole record moves to
+//! `refused/`.
 //!
 //! A file is looked at only if it is a regular file of our own, no symbolic link and with no second name. Anything else in the
 //! folder, and a file that does not begin with the magic, is left as it is and reported.
@@ -50,8 +51,12 @@ mod dropped;
 mod file;
 mod folder;
 mod format;
+mod look;
+#[cfg(test)]
+mod properties;
 
-pub use contents::{Acknowledged, Contents, Event, EventKind, Header, Refused};
+pub use contents::{Acknowledged, Contents, Event, EventKind, Header, Refused, Unreadable};
 pub use dropped::Dropped;
 pub use file::{Adoption, SpoolError, SpoolFile};
 pub use folder::{Bounds, Spool};
+pub use look::{Look, look};

@@ -23,6 +23,8 @@ pub struct Adopter {
     pub reported_by: String,
     /// Which files it may send, by their header.
     pub accepts: Box<dyn Fn(&Header) -> bool + Send + Sync>,
+    /// Whether what a server has refused for good is sent once more.
+    pub include_refused: bool,
     /// Wall time, for what it reports.
     pub clock: Clock,
 }
@@ -80,10 +82,15 @@ impl Adopter {
             Ok(Adoption::Adopted {
                 mut file,
                 last_seen,
-            }) => match self.report_death(&mut file, last_seen) {
-                Ok(()) => return Some(*file),
-                Err(error) => report.unusable.push((path, error)),
-            },
+            }) => {
+                if self.include_refused {
+                    file.reconsider();
+                }
+                match self.report_death(&mut file, last_seen) {
+                    Ok(()) => return Some(*file),
+                    Err(error) => report.unusable.push((path, error)),
+                }
+            }
             Ok(Adoption::Owned) => report.owned += 1,
             Ok(Adoption::Gone) => {}
             Ok(Adoption::Foreign(why)) => report.unusable.push((path, why)),

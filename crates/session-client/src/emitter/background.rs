@@ -60,6 +60,7 @@ impl Background {
             adopter: Adopter {
                 reported_by: format!("session {}", shared.session_id),
                 accepts: Box::new(move |header| header.destination == destination),
+                include_refused: false,
                 clock: shared.clock.clone(),
             },
             // Shells that began together need not beat together.

@@ -1,6 +1,7 @@
 //! One session's file, under its lock.
 
 use std::{
+    ffi::OsStr,
     fs::{self, File, OpenOptions, TryLockError},
     io::{self, Read, Write},
     os::unix::fs::{MetadataExt, OpenOptionsExt},
@@ -15,6 +16,7 @@ use super::{
     contents::{Acknowledged, Contents, EventKind, Header, Record, Refused, Unreadable},
     format::{BODY_BYTES_MAX, MAGIC},
 };
+use crate::state_folder;
 
 /// The longest file that is read: 16 MiB. A file holds two events and what became of them.
 const FILE_BYTES_MAX: u64 = 16 * 1024 * 1024;
@@ -171,8 +173,8 @@ impl SpoolFile {
             Ok(contents) => contents,
             Err(Unreadable::Empty) if bytes.is_empty() => return Ok(Adoption::Owned),
             Err(Unreadable::Empty) => {
-                // Its writer died before it had written an event.
-                fs::remove_file(path).map_err(error)?;
+                // Its writer died in its first write, or all of it is damaged: nobody can tell.
+                set_aside(path).map_err(error)?;
                 return Ok(Adoption::Gone);
             }
             Err(why) => return Ok(Adoption::Foreign(why.to_string())),
@@ -247,6 +249,11 @@ impl SpoolFile {
         self.append(Record::Acknowledged(Acknowledged::default()))
     }
 
+    /// Forgets that a server refused the session, so that it is sent once more.
+    pub fn reconsider(&mut self) {
+        self.contents.refused = None;
+    }
+
     /// Writes down that a server refused the session for good.
     ///
     /// # Errors
@@ -291,7 +298,8 @@ impl SpoolFile {
         Ok(())
     }
 
-    /// Removes a file with which nothing is left to do; one that was refused or is damaged moves to `refused/` instead.
+    /// Removes a file with which nothing is left to do; one that was refused or is damaged moves to `refused/` instead,
+    /// and one that is there already stays while it is refused.
     ///
     /// # Errors
     ///
@@ -304,21 +312,22 @@ impl SpoolFile {
             let path = disk.path.clone();
             move |source| SpoolError::Io { what, path, source }
         };
-        if self.contents.refused.is_none() && self.contents.damaged_bytes == 0 {
-            return removed(fs::remove_file(&disk.path)).map_err(error("remove"));
+        let folder = disk.path.parent().and_then(Path::file_name);
+        let aside = folder == Some(OsStr::new(REFUSED_FOLDER));
+        let keep = self.contents.refused.is_some() || (self.contents.damaged_bytes > 0 && !aside);
+        match (keep, aside) {
+            (true, true) => Ok(()),
+            (true, false) => set_aside(&disk.path).map_err(error("set aside")),
+            (false, _) => removed(fs::remove_file(&disk.path)).map_err(error("remove")),
         }
-        let (Some(folder), Some(name)) = (disk.path.parent(), disk.path.file_name()) else {
-            return Ok(());
-        };
-        let refused = folder.join(REFUSED_FOLDER);
-        crate::state_folder::prepare(&refused)
-            .map_err(io::Error::other)
-            .and_then(|()| removed(fs::rename(&disk.path, refused.join(name))))
-            .map_err(error("set aside"))
     }
 
-    /// Removes a file although it was never delivered.
-    pub(super) fn drop_undelivered(self) -> Result<(), SpoolError> {
+    /// Removes a file with what waits in it.
+    ///
+    /// # Errors
+    ///
+    /// When the system refuses.
+    pub fn discard(self) -> Result<(), SpoolError> {
         let Some(disk) = self.disk else {
             return Ok(());
         };
@@ -381,6 +390,16 @@ fn write_whole(mut file: &File, bytes: &[u8], before: u64) -> io::Result<()> {
     })
 }
 
+/// Moves a file to `refused/`.
+fn set_aside(path: &Path) -> io::Result<()> {
+    let (Some(folder), Some(name)) = (path.parent(), path.file_name()) else {
+        return Ok(());
+    };
+    let refused = folder.join(REFUSED_FOLDER);
+    state_folder::prepare(&refused).map_err(io::Error::other)?;
+    removed(fs::rename(path, refused.join(name)))
+}
+
 /// Somebody may have removed the file, or the folder, before us.
 fn removed(result: io::Result<()>) -> io::Result<()> {
     match result {
@@ -398,7 +417,7 @@ fn keep_room(file: &File, length: u64) {
 }
 
 /// Tells why a file is not ours to adopt.
-fn foreign(found: &fs::Metadata) -> Option<String> {
+pub(super) fn foreign(found: &fs::Metadata) -> Option<String> {
     let owner = found.uid();
     if !found.is_file() {
         Some("it is no regular file".to_owned())
@@ -414,7 +433,7 @@ fn foreign(found: &fs::Metadata) -> Option<String> {
 }
 
 /// Gives when a file was last written or touched.
-fn modified(found: &fs::Metadata) -> Timestamp {
+pub(super) fn modified(found: &fs::Metadata) -> Timestamp {
     let micros = found
         .mtime()
         .saturating_mul(1_000_000)

@@ -164,7 +164,7 @@ impl Spool {
             return Ok(None);
         }
         let events = file.contents().events.len();
-        file.drop_undelivered()?;
+        file.discard()?;
         let count = Dropped::change(&self.folder, |count| count.with(events, now));
         count.map_err(|source| SpoolError::Io {
             what: "count what was dropped in",

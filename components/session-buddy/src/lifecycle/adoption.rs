@@ -1,0 +1,159 @@
+//! What dead shells of the server's own user left in the spool: the server brings it to itself, by the way that every
+//! client takes.
+
+use std::{
+    collections::HashSet,
+    io,
+    path::{Path, PathBuf},
+    thread::{self, JoinHandle},
+    time::{Duration, Instant},
+};
+
+use session_client::{
+    Clock, Destination,
+    delivery::{
+        Courier,
+        adoption::{Adopter, Report},
+        target::Target,
+    },
+    spool::{Bounds, Header, Spool},
+    state_folder,
+};
+use tokio::{runtime, time};
+use tokio_util::sync::CancellationToken;
+use tracing::{info, warn};
+
+use super::ServerInfo;
+
+/// How long the spool is left alone after a look: 1 second.
+const PAUSE: Duration = Duration::from_secs(1);
+/// With many live shells a look takes longer; it takes at most one part in so many of a core.
+const PAUSE_PER_LOOK: u32 = 100;
+/// How many files that cannot be used are remembered, so that each is said once.
+const REMEMBERED_MAX: usize = 1000;
+
+/// Starts the thread that adopts until `stop` is cancelled.
+pub(super) fn spawn(
+    info: &ServerInfo,
+    state_folder: &Path,
+    clock: &Clock,
+    stop: CancellationToken,
+) -> io::Result<JoinHandle<()>> {
+    let authority = info.address.clone();
+    let socket = state_folder::socket(state_folder);
+    let adopter = Adopter {
+        reported_by: "session-buddy server".to_owned(),
+        accepts: Box::new(is_here(&socket, &authority)),
+        include_refused: false,
+        clock: clock.clone(),
+    };
+    let keeper = Keeper {
+        state_folder: state_folder.to_owned(),
+        adopter,
+        courier: Courier::new(Target::Local { socket, authority }, clock.clone()),
+        unusable: HashSet::new(),
+    };
+    let runtime = runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    thread::Builder::new()
+        .name("adoption".to_owned())
+        .spawn(move || runtime.block_on(keeper.run(&stop)))
+}
+
+/// Tells of a spool file whether it is meant for the server at this socket and address.
+fn is_here(socket: &Path, authority: &str) -> impl Fn(&Header) -> bool + Send + Sync + use<> {
+    let own = Destination::Socket(socket.to_owned()).to_string();
+    let names =
+        ["localhost", "127.0.0.1", "[::1]"].map(|host| format!("{host}:{}", address.port()));
+    move |header| {
+        let at_address = |destination: Destination| match destination {
+            Destination::Http(authority) => names.contains(&authority),
+            Destination::Socket(_) => false,
+        };
+        header.destination == own || header.destination.parse().is_ok_and(at_address)
+    }
+}
+
+/// Looks after the spool.
+struct Keeper {
+    state_folder: PathBuf,
+    adopter: Adopter,
+    courier: Courier,
+    /// Files that cannot be used, of which was said so.
+    unusable: HashSet<PathBuf>,
+}
+
+impl Keeper {
+    async fn run(mut self, stop: &CancellationToken) {
+        let cut = stop.run_until_cancelled(async {
+            loop {
+                let began = Instant::now();
+                self.look().await;
+                time::sleep(PAUSE.max(began.elapsed() * PAUSE_PER_LOOK)).await;
+            }
+        });
+        // What is cut short waits for the next server.
+        cut.await;
+    }
+
+    async fn look(&mut self) {
+        // Shells make the folder; one that is not ours is not looked into.
+        let Ok(Some(spool)) = Spool::open_existing(&self.state_folder) else {
+            return;
+        };
+        let Ok(paths) = spool.files() else { return };
+        let report = self.adopter.run(paths, &mut self.courier).await;
+        self.tell(&report);
+        if let Err(error) = spool.enforce(Bounds::default(), self.adopter.clock.now()) {
+            warn!("The spool could not be kept within its bounds: {error}");
+        }
+    }
+
+    fn tell(&mut self, report: &Report) {
+        if report.delivered + report.refused > 0 {
+            info!(
+                spool.delivered = report.delivered,
+                spool.refused = report.refused,
+                "Adopted {} sessions that dead shells left; {} of them were refused and set aside",
+                report.delivered + report.refused,
+                report.refused
+            );
+        }
+        for (path, why) in &report.unusable {
+            if self.unusable.len() < REMEMBERED_MAX && self.unusable.insert(path.clone()) {
+                warn!("The spool file {} is left alone: {why}", path.display());
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_for_this_server_is_named_by_socket_or_address() {
+        let here = is_here(Path::new("/s/session-buddy.sock"), "127.0.0.1:8678");
+        let accepts = |destination: &str| {
+            here(&Header {
+                session_id: "a-1".to_owned(),
+                component: "a".to_owned(),
+                destination: destination.to_owned(),
+                boot_id: None,
+            })
+        };
+        assert!(accepts("unix:/s/session-buddy.sock"));
+        assert!(accepts("http://localhost:8678/mcp"));
+        assert!(accepts("http://127.0.0.1:8678/mcp"));
+        for elsewhere in [
+            "unix:/other/session-buddy.sock",
+            "http://localhost:8679/mcp",
+            "http://example.org:8678/mcp",
+            "https://localhost:8678/mcp",
+            "stdio:/usr/bin/session-buddy",
+        ] {
+            assert!(!accepts(elsewhere), "{elsewhere}");
+        }
+    }
+}
