@@ -2,6 +2,7 @@
 
 mod dates;
 mod end;
+mod event_buffer;
 mod failure;
 mod list;
 mod output;
@@ -51,6 +52,8 @@ enum Command {
     ShowSession(show::Args),
     /// Close sessions by hand; their shells go on
     EndSession(end::Args),
+    /// Look at, deliver or delete events that no server has acknowledged
+    EventBuffer(event_buffer::Args),
     /// Check that the record says what was recorded
     Verify(verify::Args),
 }
@@ -117,6 +120,7 @@ fn run(command: Command) -> Result<(), Failure> {
         Command::ListSessions(args) => on_runtime(list::run(args)),
         Command::ShowSession(args) => on_runtime(show::run(args)),
         Command::EndSession(args) => on_runtime(end::run(args)),
+        Command::EventBuffer(args) => event_buffer::run(&args),
         Command::Verify(args) => verify::run(&args),
     }
 }

@@ -64,8 +64,8 @@ pub(super) fn spawn(
 /// Tells of a spool file whether it is meant for the server at this socket and address.
 fn is_here(socket: &Path, authority: &str) -> impl Fn(&Header) -> bool + Send + Sync + use<> {
     let own = Destination::Socket(socket.to_owned()).to_string();
-    let names =
-        ["localhost", "127.0.0.1", "[::1]"].map(|host| format!("{host}:{}", address.port()));
+    let port = authority.rsplit_once(':').map_or("", |(_, port)| port);
+    let names = ["localhost", "127.0.0.1", "[::1]"].map(|host| format!("{host}:{port}"));
     move |header| {
         let at_address = |destination: Destination| match destination {
             Destination::Http(authority) => names.contains(&authority),
