@@ -195,7 +195,7 @@ impl Emitter {
         }
     }
 
-    /// Waits until a server has acknowledged the start.
+    /// Waits until a server has acknowledged the start, or is left alone after three failed calls.
     ///
     /// # Errors
     ///
@@ -203,7 +203,7 @@ impl Emitter {
     pub fn wait_acknowledged(&self, patience: Duration) -> Result<(), String> {
         self.deliver();
         let delivery = self.shared.wait(patience, |delivery| {
-            delivery.started || delivery.refused.is_some()
+            delivery.started || delivery.refused.is_some() || delivery.circuit_open_until.is_some()
         });
         if delivery.started {
             return Ok(());

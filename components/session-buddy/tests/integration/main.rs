@@ -4,6 +4,7 @@
 
 mod bad_input;
 mod cli;
+mod event_buffer;
 mod harness;
 mod http;
 mod ledger;
