@@ -3,6 +3,7 @@
 //! Rates are compared inside one repeat, the arms one after the other in an order that rotates, because the
 //! machine's own speed moves more between repeats than what is looked for.
 
+mod batches;
 mod cli;
 mod footprint;
 mod latency;
@@ -43,6 +44,8 @@ pub(crate) struct Options {
 enum What {
     /// Durable starts per second beside a do-nothing tool and an echo
     Starts,
+    /// Starts per second in batches, into an empty store and a full one
+    Batches,
     /// Latency of starts at a fixed rate over 1,000 connections
     Latency,
     /// Start-up, memory, sizes
@@ -86,6 +89,9 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     let chosen = |what| options.what == What::All || options.what == what;
     if chosen(What::Starts) {
         starts::measure(&setting)?;
+    }
+    if chosen(What::Batches) {
+        batches::measure(&setting)?;
     }
     if chosen(What::Latency) {
         latency::measure(&setting)?;

@@ -52,11 +52,27 @@ impl Connection {
 
     /// Posts JSON with the headers of an MCP client.
     pub(crate) async fn post(&mut self, path: &str, body: &[u8]) -> io::Result<Answer<'_>> {
+        const MCP_CLIENT: &str = "Content-Type: application/json\r\nAccept: application/json, text/event-stream\r\n\
+            MCP-Protocol-Version: 2025-11-25";
+        self.post_with(path, MCP_CLIENT, body).await
+    }
+
+    /// Posts lines of JSON.
+    pub(crate) async fn post_lines(&mut self, path: &str, body: &[u8]) -> io::Result<Answer<'_>> {
+        self.post_with(path, "Content-Type: application/x-ndjson", body)
+            .await
+    }
+
+    async fn post_with(
+        &mut self,
+        path: &str,
+        headers: &str,
+        body: &[u8],
+    ) -> io::Result<Answer<'_>> {
         self.out.clear();
         write!(
             self.out,
-            "POST {path} HTTP/1.1\r\nHost: {}\r\nContent-Type: application/json\r\n\
-             Accept: application/json, text/event-stream\r\nMCP-Protocol-Version: 2025-11-25\r\nContent-Length: {}\r\n\r\n",
+            "POST {path} HTTP/1.1\r\nHost: {}\r\n{headers}\r\nContent-Length: {}\r\n\r\n",
             self.address,
             body.len()
         )?;
@@ -156,6 +172,17 @@ pub(crate) fn find(haystack: &[u8], needle: &[u8]) -> Option<usize> {
     haystack
         .windows(needle.len())
         .position(|window| window == needle)
+}
+
+/// How often `needle` stands in `haystack`.
+pub(crate) fn count(haystack: &[u8], needle: &[u8]) -> usize {
+    let mut rest = haystack;
+    std::iter::from_fn(|| {
+        let at = find(rest, needle)?;
+        rest = &rest[at + needle.len()..];
+        Some(())
+    })
+    .count()
 }
 
 fn head(bytes: &[u8]) -> io::Result<&str> {

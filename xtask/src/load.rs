@@ -24,8 +24,18 @@ const THREADS: usize = 2;
 pub(crate) struct Destination {
     pub(crate) address: SocketAddr,
     pub(crate) path: &'static str,
-    /// Text that every right answer contains.
+    /// Text that every right answer contains for each event.
     pub(crate) expected: &'static str,
+    pub(crate) message: Message,
+}
+
+/// What a request carries.
+#[derive(Clone, Copy)]
+pub(crate) enum Message {
+    /// The call of a tool with one event.
+    Call,
+    /// As many lines, an event on each.
+    Batch(usize),
 }
 
 impl Destination {
@@ -34,7 +44,18 @@ impl Destination {
         Self {
             address,
             path: "/mcp",
-            expected: r#""status":"tracked""#,
+            expected: TRACKED,
+            message: Message::Call,
+        }
+    }
+
+    /// The server's door for batches, here of as many events.
+    pub(crate) fn batches(address: SocketAddr, events: usize) -> Self {
+        Self {
+            address,
+            path: "/api/events",
+            expected: TRACKED,
+            message: Message::Batch(events),
         }
     }
 
@@ -44,9 +65,13 @@ impl Destination {
             address,
             path: "/echo",
             expected: r#""track_session_start""#,
+            message: Message::Call,
         }
     }
 }
+
+/// What the answer to a start says once it is on record.
+const TRACKED: &str = r#""status":"tracked""#;
 
 /// What the connections of a run saw inside the measured window.
 #[derive(Default)]
@@ -119,8 +144,32 @@ impl Sender {
         })
     }
 
-    /// Sends one start; whether the answer was right, or the connection broke.
+    /// Sends one request with starts; whether the answer was right, or the connection broke.
     async fn start(&mut self) -> Result<Result<(), String>> {
+        match self.destination.message {
+            Message::Call => self.start_one().await,
+            Message::Batch(events) => self.start_many(events).await,
+        }
+    }
+
+    async fn start_many(&mut self, events: usize) -> Result<Result<(), String>> {
+        self.event.clear();
+        let now = clock::now();
+        for _ in 0..events {
+            self.events.start(now, &mut self.event);
+            self.event.push(b'\n');
+        }
+        let Destination { path, expected, .. } = self.destination;
+        let answer = self.connection.post_lines(path, &self.event).await?;
+        let right = http::count(answer.body, expected.as_bytes());
+        Ok(if answer.status == 200 && right == events {
+            Ok(())
+        } else {
+            Err(format!("{right} of {events} right: {}", answer.excerpt()))
+        })
+    }
+
+    async fn start_one(&mut self) -> Result<Result<(), String>> {
         self.event.clear();
         self.events.start(clock::now(), &mut self.event);
         self.sent += 1;

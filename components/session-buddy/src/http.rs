@@ -3,6 +3,7 @@
 //! Handlers and tools hold no rule: they parse, call the [`Tracker`] once, and wrap.
 
 mod api;
+mod events;
 mod guard;
 mod health;
 mod intake;
@@ -18,7 +19,10 @@ use axum::{
     routing::{get, post},
     serve::{IncomingStream, Listener},
 };
-use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
+use tokio::{
+    net::{TcpListener, TcpStream, UnixListener, UnixStream},
+    sync::Semaphore,
+};
 use tokio_util::sync::CancellationToken;
 
 pub use health::Health;
@@ -33,7 +37,26 @@ pub struct App {
     pub tracker: Tracker,
     /// How the server is.
     pub health: Arc<Health>,
+    /// Places for batches of events: each may hold a megabyte, and what it is read into.
+    batches: Arc<Semaphore>,
 }
+
+/// The most batches of events that are worked on at once.
+const BATCHES_MAX: usize = 4;
+
+impl App {
+    /// Puts together what the handlers share.
+    pub fn new(tracker: Tracker, health: Health) -> Self {
+        Self {
+            tracker,
+            health: Arc::new(health),
+            batches: Arc::new(Semaphore::new(BATCHES_MAX)),
+        }
+    }
+}
+
+/// Where batches of events are sent, the only bodies that are not JSON.
+const EVENTS: &str = "/api/events";
 
 /// The table of contents of the API.
 pub fn router(app: App) -> Router {
@@ -42,6 +65,7 @@ pub fn router(app: App) -> Router {
         .route("/health", get(health::health))
         .route("/health/live", get(health::live))
         .route("/health/ready", get(health::health))
+        .route(EVENTS, post(events::take))
         .route("/api/sessions", get(api::list_sessions))
         .route("/api/sessions/{id}", get(api::show_session))
         .route("/api/sessions/{id}/end", post(api::end_session))

@@ -132,10 +132,10 @@ impl Server {
         let info = ServerInfo::of_this_process(address, socket, database, clock.now());
         info.write(&info_path)
             .map_err(|source| io_error("cannot write server.json", source))?;
-        let app = App {
-            tracker: Tracker::new(Arc::new(store), clock.clone()),
-            health: Arc::new(Health::new(stop.clone())),
-        };
+        let app = App::new(
+            Tracker::new(Arc::new(store), clock.clone()),
+            Health::new(stop.clone()),
+        );
         Ok(Self {
             info,
             info_path,

@@ -18,18 +18,33 @@ pub type StoreFuture<'a, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>>
 
 /// The durable record of sessions.
 pub trait SessionStore: Send + Sync {
-    /// Lets a change look at its session and does what it decides, as one step.
+    /// Lets changes, at most 256, look at their sessions and does what each decides: in their order, each as one step,
+    /// all in one commit. Gives what came of each, in the same order.
     ///
-    /// Whoever is answered can rely on it: all that was decided, here and before, is on disk. Cancel safe: a change
-    /// that was handed over is done even when nobody waits for it any more.
+    /// Whoever is answered can rely on it: all that was decided, here and before, is on disk. Changes are handed over by
+    /// the call itself, not by waiting for its answer, and are made in the order of the calls. Cancel safe: what was
+    /// handed over is done even when nobody waits for it any more.
     ///
     /// # Errors
     ///
-    /// [`StoreError::Overloaded`] when too many changes wait already, [`StoreError::Stopping`] after
-    /// [`SessionStore::close`], [`StoreError::Unavailable`] when the disk or the database fails, and
-    /// [`StoreError::Damaged`] when this session's record does. Nothing was
-    /// acknowledged then, and the same change can be made again.
-    fn apply(&self, change: Box<dyn Change>) -> StoreFuture<'_, Verdict>;
+    /// [`StoreError::Overloaded`] when too many changes wait already to take all of these, [`StoreError::Stopping`]
+    /// after [`SessionStore::close`], and [`StoreError::Unavailable`] when the disk or the database fails. None of them
+    /// was acknowledged then, and all can be made again. [`StoreError::Damaged`] is for the single change whose
+    /// session's record is damaged.
+    fn apply_all(&self, changes: Vec<Box<dyn Change>>) -> StoreFuture<'_, Vec<Outcome>>;
+
+    /// Makes one change, as [`Self::apply_all`] does.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::apply_all`].
+    fn apply(&self, change: Box<dyn Change>) -> StoreFuture<'_, Verdict> {
+        let outcomes = self.apply_all(vec![change]);
+        Box::pin(async move {
+            let outcome = outcomes.await?.pop();
+            outcome.expect("every change has an outcome")
+        })
+    }
 
     /// Gives a session.
     fn get(&self, id: SessionId) -> StoreFuture<'_, Option<Stored>>;
@@ -76,7 +91,10 @@ pub struct Decision {
     pub verdict: Verdict,
 }
 
-/// What came of a change.
+/// What came of a change: what its sender is told, or why it was not made.
+pub type Outcome = Result<Verdict, StoreError>;
+
+/// What the sender of a change is told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
     /// The session is on record.

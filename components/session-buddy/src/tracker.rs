@@ -5,6 +5,7 @@
 //! that is not stronger than what stands changes nothing and is not recorded.
 
 mod change;
+mod event;
 mod resolve;
 
 use std::sync::Arc;
@@ -12,9 +13,10 @@ use std::sync::Arc;
 use session_model::{
     SessionEndEvent, SessionEndResult, SessionHeartbeatEvent, SessionHeartbeatResult, SessionId,
     SessionRecord, SessionStartEvent, SessionStartResult, Text, Timestamp, fold::Origin,
-    record::ProofOfLife, result::Refusal,
+    record::ProofOfLife,
 };
 
+pub use event::{Event, EventResult};
 pub use resolve::ResolveError;
 
 use crate::{
@@ -104,6 +106,30 @@ impl Tracker {
         }
     }
 
+    /// Takes events in their order, all in one commit, and gives the answer to each in its place.
+    ///
+    /// # Errors
+    ///
+    /// The outer and the inner error as [`SessionStore::apply_all`].
+    pub async fn take(
+        &self,
+        events: Vec<(Event, Delivery)>,
+    ) -> Result<Vec<Result<EventResult, StoreError>>, StoreError> {
+        if events.is_empty() {
+            return Ok(Vec::new());
+        }
+        let now = self.clock.now();
+        let (asked, changes) = events
+            .into_iter()
+            .map(|(event, delivery)| event.into_change(delivery, now))
+            .unzip::<_, _, Vec<_>, Vec<_>>();
+        let outcomes = self.store.apply_all(changes).await?;
+        let answers = asked.into_iter().zip(outcomes);
+        Ok(answers
+            .map(|(asked, outcome)| outcome.map(|verdict| asked.answer(verdict)))
+            .collect())
+    }
+
     /// Takes a start: `tracked`, also when it is repeated; an error `CONFLICT` when the session is known with other
     /// content.
     ///
@@ -117,19 +143,8 @@ impl Tracker {
     ) -> Result<SessionStartResult, StoreError> {
         let session_id = event.session_id().to_string();
         let change = change::Start::new(event, delivery, self.clock.now());
-        Ok(match self.store.apply(Box::new(change)).await? {
-            Verdict::Conflict => SessionStartResult::Error(Refusal {
-                error: format!(
-                    "session {session_id} is on record with another event_id or other content"
-                ),
-                error_code: Some("CONFLICT".to_owned()),
-            }),
-            Verdict::Tracked
-            | Verdict::Alive { .. }
-            | Verdict::Ended
-            | Verdict::NotFound
-            | Verdict::ForceNeeded => SessionStartResult::Tracked { session_id },
-        })
+        let verdict = self.store.apply(Box::new(change)).await?;
+        Ok(event::start_result(session_id, verdict))
     }
 
     /// Takes an end: `ended`, also when it is repeated; `not_found` without a start. An end with `exit_reason` `lost` is
@@ -145,14 +160,8 @@ impl Tracker {
     ) -> Result<SessionEndResult, StoreError> {
         let session_id = event.session_id.to_string();
         let change = change::End::new(event, delivery, self.clock.now());
-        Ok(match self.store.apply(Box::new(change)).await? {
-            Verdict::NotFound => SessionEndResult::NotFound { session_id },
-            Verdict::Tracked
-            | Verdict::Conflict
-            | Verdict::Alive { .. }
-            | Verdict::Ended
-            | Verdict::ForceNeeded => SessionEndResult::Ended { session_id },
-        })
+        let verdict = self.store.apply(Box::new(change)).await?;
+        Ok(event::end_result(session_id, verdict))
     }
 
     /// Takes a heartbeat: `alive`; `ended` for a session that ended, is proved lost or was closed by hand; `not_found`
@@ -168,16 +177,8 @@ impl Tracker {
     ) -> Result<SessionHeartbeatResult, StoreError> {
         let session_id = event.session_id.to_string();
         let change = change::Heartbeat::new(event, delivery, self.clock.now());
-        Ok(match self.store.apply(Box::new(change)).await? {
-            Verdict::Alive { lease_seconds } => SessionHeartbeatResult::Alive {
-                session_id,
-                lease_seconds,
-            },
-            Verdict::NotFound => SessionHeartbeatResult::NotFound { session_id },
-            Verdict::Tracked | Verdict::Conflict | Verdict::Ended | Verdict::ForceNeeded => {
-                SessionHeartbeatResult::Ended { session_id }
-            }
-        })
+        let verdict = self.store.apply(Box::new(change)).await?;
+        Ok(event::heartbeat_result(session_id, verdict))
     }
 
     /// Presumes a session lost because its lease has run out; nothing happens if a heartbeat came in between.

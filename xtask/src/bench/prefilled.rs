@@ -59,7 +59,7 @@ impl Prefilled {
 
     fn fill(&self, setting: &Setting) -> Result<()> {
         println!(
-            "\nfilling a store with {} sessions through MCP, all but {ACTIVE} of them ended ...",
+            "\nfilling a store with {} sessions, all but {ACTIVE} of them ended ...",
             setting.sessions
         );
         let state = StateFolder::new()?;

@@ -1,18 +1,22 @@
 //! Filling a store through the server's own door.
 
 use std::net::SocketAddr;
+use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, ensure};
 use jiff::{SignedDuration, Timestamp};
+use serde::Deserialize;
 use tokio::task::JoinSet;
 
-use super::{Destination, Sender, is_right, on_threads};
-use crate::{clock, event, http};
+use super::{Destination, Sender, on_threads};
+use crate::clock;
 
-const CONNECTIONS: usize = 128;
+const CONNECTIONS: usize = 4;
+/// Sessions whose starts, and then whose ends, are sent together.
+const TOGETHER: usize = 100;
 const SEED: u64 = 0xF111;
 /// The past over which the sessions are spread.
 const SPREAD: SignedDuration = SignedDuration::from_hours(24 * 30);
@@ -42,9 +46,14 @@ impl Fill {
     pub(crate) fn send(self, address: SocketAddr) -> Result<()> {
         let origin = clock::now() - SPREAD;
         let next = Arc::new(AtomicU64::new(0));
-        let connections = CONNECTIONS.min(usize::try_from(self.sessions)?);
+        let connections = CONNECTIONS;
         on_threads(connections, |numbers| {
-            self.drive(Destination::mcp(address), origin, numbers, next.clone())
+            self.drive(
+                Destination::batches(address, TOGETHER),
+                origin,
+                numbers,
+                next.clone(),
+            )
         })
         .map(drop)
     }
@@ -76,60 +85,84 @@ impl Fill {
     ) -> Result<()> {
         let mut sender = Sender::open(destination, &seeds).await?;
         loop {
-            let number = next.fetch_add(1, Ordering::Relaxed);
-            if number >= self.sessions {
+            let first = next.fetch_add(TOGETHER as u64, Ordering::Relaxed);
+            if first >= self.sessions {
                 return Ok(());
             }
-            self.session(&mut sender, origin, number).await?;
+            let numbers = first..self.sessions.min(first + TOGETHER as u64);
+            self.sessions(&mut sender, origin, numbers).await?;
         }
     }
 
-    async fn session(self, sender: &mut Sender, origin: Timestamp, number: u64) -> Result<()> {
+    async fn sessions(
+        self,
+        sender: &mut Sender,
+        origin: Timestamp,
+        numbers: Range<u64>,
+    ) -> Result<()> {
+        sender.event.clear();
+        for number in numbers.clone() {
+            let start = self.start_of(origin, number)?;
+            match self.shell {
+                Shell::Counting => drop(sender.events.start(start, &mut sender.event)),
+                Shell::Python => sender.events.python_start(start, &mut sender.event),
+            }
+            sender.event.push(b'\n');
+        }
+        let ids = send(
+            sender,
+            "tracked",
+            usize::try_from(numbers.end - numbers.start)?,
+        )
+        .await?;
+        sender.event.clear();
+        let mut ended = 0;
+        for (number, id) in numbers.zip(ids) {
+            if number + self.active >= self.sessions {
+                continue;
+            }
+            ended += 1;
+            let end = self.start_of(origin, number)? + SignedDuration::from_mins(10);
+            match self.shell {
+                Shell::Counting => sender.events.end(&id, end, &mut sender.event),
+                Shell::Python => sender.events.python_end(&id, end, &mut sender.event),
+            }
+            sender.event.push(b'\n');
+        }
+        send(sender, "ended", ended).await.map(drop)
+    }
+
+    fn start_of(self, origin: Timestamp, number: u64) -> Result<Timestamp> {
         let share = SPREAD.as_micros() * i128::from(number) / i128::from(self.sessions);
-        let start = origin + SignedDuration::from_micros(i64::try_from(share)?);
-        sender.event.clear();
-        match self.shell {
-            Shell::Counting => drop(sender.events.start(start, &mut sender.event)),
-            Shell::Python => sender.events.python_start(start, &mut sender.event),
-        }
-        let session_id = call(sender, "track_session_start", r#""status":"tracked""#).await?;
-        if number + self.active >= self.sessions {
-            return Ok(());
-        }
-        sender.event.clear();
-        let end = start + SignedDuration::from_mins(10);
-        match self.shell {
-            Shell::Counting => sender.events.end(&session_id, end, &mut sender.event),
-            Shell::Python => sender
-                .events
-                .python_end(&session_id, end, &mut sender.event),
-        }
-        call(sender, "track_session_end", r#""status":"ended""#)
-            .await
-            .map(drop)
+        Ok(origin + SignedDuration::from_micros(i64::try_from(share)?))
     }
 }
 
-/// Calls a tracking tool with the sender's event and returns the session id of the answer.
-async fn call(sender: &mut Sender, tool: &str, expected: &str) -> Result<String> {
-    sender.sent += 1;
-    event::tool_call(&mut sender.call, sender.sent, tool, &sender.event);
+/// The part of a result that we use.
+#[derive(Deserialize)]
+struct Answered {
+    session_id: String,
+    status: String,
+}
+
+/// Sends the sender's events and returns the session ids of the answers.
+async fn send(sender: &mut Sender, expected: &str, events: usize) -> Result<Vec<String>> {
     let exchange = sender
         .connection
-        .post(sender.destination.path, &sender.call);
+        .post_lines(sender.destination.path, &sender.event);
     let answer = tokio::time::timeout(CALL_LIMIT, exchange)
         .await
         .context("the server does not answer")??;
-    match session_id(answer.body) {
-        Some(session_id) if is_right(&answer, expected) => Ok(session_id),
-        _ => bail!("{tool} was answered with {}", answer.excerpt()),
-    }
-}
-
-/// The session id in the structured content of an answer; in the text copy its quotes are escaped.
-pub(crate) fn session_id(body: &[u8]) -> Option<String> {
-    const KEY: &[u8] = br#""session_id":""#;
-    let value = &body[http::find(body, KEY)? + KEY.len()..];
-    let end = value.iter().position(|byte| *byte == b'"')?;
-    String::from_utf8(value[..end].to_vec()).ok()
+    let answered: Vec<Answered> = serde_json::from_slice(answer.body)
+        .with_context(|| format!("a batch was answered with {}", answer.excerpt()))?;
+    let right = |answered: &Answered| answered.status == expected;
+    ensure!(
+        answered.len() == events && answered.iter().all(right),
+        "{events} events were answered with {}",
+        answer.excerpt()
+    );
+    Ok(answered
+        .into_iter()
+        .map(|answered| answered.session_id)
+        .collect())
 }

@@ -13,7 +13,7 @@ use axum::{
 use http_body_util::{BodyExt, Collected, LengthLimitError, Limited};
 use tokio::time::timeout;
 
-use super::Problem;
+use super::{EVENTS, Problem};
 use crate::auth::{Peer, Right};
 
 /// The most bytes of a body: 1 MiB.
@@ -126,27 +126,23 @@ fn check_query(query: &str) -> Result<(), Problem> {
     Ok(())
 }
 
+const JSON: &str = "application/json";
+const NDJSON: &str = "application/x-ndjson";
+
 async fn with_bounded_body(request: Request) -> Result<Request, Problem> {
     let (mut head, body) = request.into_parts();
-    let json = head
-        .headers
-        .get(header::CONTENT_TYPE)
-        .and_then(|kind| kind.to_str().ok())
-        .is_some_and(is_json);
-    if !json {
-        return Err(Problem::new(
-            StatusCode::UNSUPPORTED_MEDIA_TYPE,
-            "UNSUPPORTED_MEDIA_TYPE",
-            "send the body with `Content-Type: application/json`",
-        ));
-    }
+    let media_type = if head.uri.path() == EVENTS {
+        NDJSON
+    } else {
+        JSON
+    };
+    check_media_type(&head.headers, media_type)?;
     // Some readers behind this know the media type in one spelling only.
-    head.headers.insert(
-        header::CONTENT_TYPE,
-        HeaderValue::from_static("application/json"),
-    );
+    head.headers
+        .insert(header::CONTENT_TYPE, HeaderValue::from_static(media_type));
     let bytes = bounded(body).await?;
-    if depth(&bytes) > DEPTH_MAX {
+    // Of a batch each line is looked at by itself.
+    if media_type == JSON && depth(&bytes) > DEPTH_MAX {
         let detail = format!("the body is nested over {DEPTH_MAX} levels deep");
         return Err(Problem::new(
             StatusCode::BAD_REQUEST,
@@ -155,6 +151,29 @@ async fn with_bounded_body(request: Request) -> Result<Request, Problem> {
         ));
     }
     Ok(Request::from_parts(head, Body::from(bytes)))
+}
+
+/// Bodies are taken in one form, and as they are: unpacking would make a bomb of a small one.
+fn check_media_type(headers: &HeaderMap, expected: &str) -> Result<(), Problem> {
+    let refused = |detail: String| {
+        Err(Problem::new(
+            StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            "UNSUPPORTED_MEDIA_TYPE",
+            detail,
+        ))
+    };
+    let is = |name, expected: &str| {
+        let value = headers.get(name).and_then(|value| value.to_str().ok());
+        let word = value.and_then(|value| value.split(';').next());
+        word.is_some_and(|word| word.trim().eq_ignore_ascii_case(expected))
+    };
+    if !is(header::CONTENT_TYPE, expected) {
+        return refused(format!("send the body with `Content-Type: {expected}`"));
+    }
+    if headers.contains_key(header::CONTENT_ENCODING) && !is(header::CONTENT_ENCODING, "identity") {
+        return refused("send the body as it is, without a `Content-Encoding`".to_owned());
+    }
+    Ok(())
 }
 
 /// Reads a body that is neither too large nor too slow.
@@ -182,13 +201,8 @@ async fn bounded(body: Body) -> Result<Bytes, Problem> {
     })
 }
 
-fn is_json(content_type: &str) -> bool {
-    let kind = content_type.split(';').next().unwrap_or_default().trim();
-    kind.eq_ignore_ascii_case("application/json")
-}
-
 /// Measures the nesting of JSON without reading it; of anything else it measures something, and its reader refuses it.
-fn depth(json: &[u8]) -> usize {
+pub(super) fn depth(json: &[u8]) -> usize {
     let (mut depth, mut deepest, mut in_string, mut escaped) = (0_usize, 0, false, false);
     for byte in json {
         match byte {

@@ -1,6 +1,5 @@
-//! From the arguments of an event tool to its result.
+//! The one door for events: from the JSON of an event to its result.
 
-use serde::Serialize;
 use serde_json::{Map, Value};
 use session_model::{
     Field, FieldErrors, SessionEndResult, SessionHeartbeatResult, SessionStartResult, Timestamp,
@@ -8,109 +7,188 @@ use session_model::{
 };
 
 use super::{App, Problem};
-use crate::{auth::Peer, store::StoreError, tracker::Delivery};
+use crate::{
+    auth::Peer,
+    tracker::{Delivery, Event, EventResult},
+};
 
-/// What an event tool answers, and whether it failed in a way that another try may mend.
-pub(super) struct Answer<T> {
-    pub(super) result: T,
+/// Which event it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum EventType {
+    Start,
+    End,
+    Heartbeat,
+}
+
+impl EventType {
+    const ALL: [Self; 3] = [Self::Start, Self::End, Self::Heartbeat];
+
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Start => "session_start",
+            Self::End => "session_end",
+            Self::Heartbeat => "session_heartbeat",
+        }
+    }
+
+    /// Reads what an event names as its type.
+    pub(super) fn of(event: &Map<String, Value>) -> Result<Self, FieldErrors> {
+        let named = event.get("event_type").filter(|named| !named.is_null());
+        let known = |named: &Value| Self::ALL.into_iter().find(|known| named == known.as_str());
+        named.and_then(known).ok_or_else(|| {
+            let found = named.map_or_else(|| "none".to_owned(), shortened);
+            let message =
+                format!("expected session_start, session_end or session_heartbeat, found {found}");
+            let mut errors = FieldErrors::default();
+            errors.add(Place::root().member("event_type"), message);
+            errors
+        })
+    }
+}
+
+/// Nobody wants to read all of a value that is no word.
+fn shortened(value: &Value) -> String {
+    const SHOWN: usize = 60;
+    let text = value.to_string();
+    match text.char_indices().nth(SHOWN) {
+        Some((end, _)) => format!("{}...", &text[..end]),
+        None => text,
+    }
+}
+
+/// What the sender of an event is answered, and whether it failed in a way that another try may mend.
+pub(super) struct Answer {
+    pub(super) result: EventResult,
     pub(super) failed: bool,
 }
 
-/// The result of an event tool, made from a refusal.
-pub(super) trait EventResult: Serialize {
-    fn refused(session_id: Option<String>, refusal: Refusal) -> Self;
-}
+/// An event that was read: it can be taken, or is refused for good.
+pub(super) type Read = Result<(Event, Delivery), EventResult>;
 
-impl EventResult for SessionStartResult {
-    fn refused(_: Option<String>, refusal: Refusal) -> Self {
-        Self::Error(refusal)
-    }
-}
-
-impl EventResult for SessionEndResult {
-    fn refused(session_id: Option<String>, refusal: Refusal) -> Self {
-        Self::Error {
-            session_id: session_id.unwrap_or_default(),
-            refusal,
+/// Reads an event and what travels beside it.
+pub(super) fn read(event_type: EventType, arguments: Map<String, Value>, peer: &Peer) -> Read {
+    let arguments = Value::Object(without_nulls(arguments));
+    let mut errors = FieldErrors::default();
+    let sent_at = arguments
+        .get("sent_at")
+        .map(|sent_at| Timestamp::read(sent_at, Place::root().member("sent_at"), &mut errors));
+    let event = match event_type {
+        EventType::Start => read_as(&arguments, &mut errors).map(Event::Start),
+        EventType::End => read_as(&arguments, &mut errors).map(Event::End),
+        EventType::Heartbeat => read_as(&arguments, &mut errors).map(Event::Heartbeat),
+    };
+    match event {
+        Some(event) if errors.is_empty() => {
+            let delivery = Delivery {
+                origin: peer.origin(),
+                subject: None,
+                sent_at: sent_at.flatten(),
+            };
+            Ok((event, delivery))
+        }
+        _ => {
+            let session_id = arguments.get("session_id").and_then(Value::as_str);
+            let asked = Asked {
+                event_type,
+                session_id: session_id.map(str::to_owned),
+            };
+            Err(asked.refused(&Problem::fields("INVALID_EVENT", &errors)))
         }
     }
 }
 
-impl EventResult for SessionHeartbeatResult {
-    fn refused(session_id: Option<String>, refusal: Refusal) -> Self {
-        Self::Error {
-            session_id,
-            refusal,
-        }
-    }
+fn read_as<E: Field>(arguments: &Value, errors: &mut FieldErrors) -> Option<Box<E>> {
+    E::read(arguments, Place::root(), errors).map(Box::new)
 }
 
-/// Takes an event: reads it, hands it to `track`, wraps what comes of it. A refusal that is final (a bad event, a
-/// conflict) is a result like any other; a failure that another try may mend is marked.
-pub(super) async fn take<E, R, F>(
-    app: &App,
-    peer: &Peer,
-    arguments: Map<String, Value>,
-    track: impl FnOnce(crate::tracker::Tracker, E, Delivery) -> F,
-) -> Answer<R>
-where
-    E: Field,
-    R: EventResult,
-    F: Future<Output = Result<R, StoreError>>,
-{
-    let session_id = arguments
-        .get("session_id")
-        .and_then(Value::as_str)
-        .map(str::to_owned);
-    match read(arguments, peer) {
-        Err(errors) => {
-            let refusal = refusal(&Problem::fields("INVALID_EVENT", &errors));
-            Answer {
-                result: R::refused(session_id, refusal),
-                failed: false,
-            }
-        }
-        Ok((event, delivery)) => match track(app.tracker.clone(), event, delivery).await {
+/// Refuses for good what is no event at all.
+pub(super) fn no_event(error: impl Into<String>) -> EventResult {
+    EventResult::Start(SessionStartResult::Error(Refusal {
+        error: error.into(),
+        error_code: Some("INVALID_EVENT".to_owned()),
+    }))
+}
+
+/// Takes one event, as [`take`] does.
+pub(super) async fn take_one(app: &App, read: Read) -> Answer {
+    let mut answers = take(app, vec![read]).await;
+    answers.pop().expect("every event has an answer")
+}
+
+/// Takes events in their order and answers each in its place. A refusal that is final (a bad event, a conflict) is a
+/// result like any other; a failure that another try may mend is marked.
+pub(super) async fn take(app: &App, read: Vec<Read>) -> Vec<Answer> {
+    let mut events = Vec::with_capacity(read.len());
+    let asked: Vec<Result<Asked, EventResult>> = read
+        .into_iter()
+        .map(|read| {
+            let (event, delivery) = read?;
+            let asked = Asked::of(&event);
+            events.push((event, delivery));
+            Ok(asked)
+        })
+        .collect();
+    let count = events.len();
+    let results = app.tracker.take(events).await;
+    let mut results = results
+        .unwrap_or_else(|failure| vec![Err(failure); count])
+        .into_iter();
+    let answer = |asked: Result<Asked, EventResult>| match asked {
+        Err(result) => Answer {
+            result,
+            failed: false,
+        },
+        Ok(asked) => match results
+            .next()
+            .expect("every event that is taken has a result")
+        {
             Ok(result) => Answer {
                 result,
                 failed: false,
             },
             Err(failure) => Answer {
-                result: R::refused(session_id, refusal(&Problem::from(failure))),
+                result: asked.refused(&Problem::from(failure)),
                 failed: true,
             },
         },
-    }
+    };
+    asked.into_iter().map(answer).collect()
 }
 
-fn refusal(problem: &Problem) -> Refusal {
-    Refusal {
-        error: problem.detail().to_owned(),
-        error_code: Some(problem.code().to_owned()),
-    }
+/// What a refusal of an event repeats of it.
+struct Asked {
+    event_type: EventType,
+    session_id: Option<String>,
 }
 
-/// Reads an event and what travels beside it.
-fn read<E: Field>(
-    arguments: Map<String, Value>,
-    peer: &Peer,
-) -> Result<(E, Delivery), FieldErrors> {
-    let arguments = without_nulls(arguments);
-    let mut errors = FieldErrors::default();
-    let root = Place::root();
-    let sent_at = arguments
-        .get("sent_at")
-        .map(|sent_at| Timestamp::read(sent_at, root.member("sent_at"), &mut errors));
-    let event = E::read(&Value::Object(arguments), root, &mut errors);
-    match event {
-        Some(event) if errors.is_empty() => Ok((
-            event,
-            Delivery {
-                origin: peer.origin(),
-                subject: None,
-                sent_at: sent_at.flatten(),
-            },
-        )),
-        _ => Err(errors),
+impl Asked {
+    fn of(event: &Event) -> Self {
+        let (event_type, session_id) = match event {
+            Event::Start(_) => (EventType::Start, None),
+            Event::End(event) => (EventType::End, Some(event.session_id.to_string())),
+            Event::Heartbeat(event) => (EventType::Heartbeat, Some(event.session_id.to_string())),
+        };
+        Self {
+            event_type,
+            session_id,
+        }
+    }
+
+    fn refused(self, problem: &Problem) -> EventResult {
+        let refusal = Refusal {
+            error: problem.detail().to_owned(),
+            error_code: Some(problem.code().to_owned()),
+        };
+        match self.event_type {
+            EventType::Start => EventResult::Start(SessionStartResult::Error(refusal)),
+            EventType::End => EventResult::End(SessionEndResult::Error {
+                session_id: self.session_id.unwrap_or_default(),
+                refusal,
+            }),
+            EventType::Heartbeat => EventResult::Heartbeat(SessionHeartbeatResult::Error {
+                session_id: self.session_id,
+                refusal,
+            }),
+        }
     }
 }

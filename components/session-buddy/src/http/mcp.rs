@@ -36,7 +36,7 @@ use super::{
     App, Problem,
     api::{self, Closing},
     guard::BODY_BYTES_MAX,
-    intake::{self, Answer},
+    intake::{self, Answer, EventType},
 };
 use crate::{
     auth::{Peer, Right},
@@ -173,37 +173,9 @@ impl ServerHandler for Server {
         let arguments = request.arguments.unwrap_or_default();
         let app = &self.app;
         let result = match request.name.as_ref() {
-            "track_session_start" => event_result(
-                intake::take(
-                    app,
-                    &peer,
-                    arguments,
-                    |tracker, event, delivery| async move { tracker.start(event, delivery).await },
-                )
-                .await,
-            ),
-            "track_session_end" => event_result(
-                intake::take(
-                    app,
-                    &peer,
-                    arguments,
-                    |tracker, event, delivery| async move { tracker.end(event, delivery).await },
-                )
-                .await,
-            ),
-            "track_session_heartbeat" => {
-                event_result(
-                    intake::take(
-                        app,
-                        &peer,
-                        arguments,
-                        |tracker, event, delivery| async move {
-                            tracker.heartbeat(event, delivery).await
-                        },
-                    )
-                    .await,
-                )
-            }
+            "track_session_start" => self.take(EventType::Start, arguments, &peer).await,
+            "track_session_end" => self.take(EventType::End, arguments, &peer).await,
+            "track_session_heartbeat" => self.take(EventType::Heartbeat, arguments, &peer).await,
             "health_check" => plain_result(Ok(app.health.report(&app.tracker.health()))),
             "list_sessions" => plain_result(self.list_sessions(&peer, &arguments).await),
             "get_session" => plain_result(self.get_session(&peer, &arguments).await),
@@ -221,6 +193,17 @@ impl ServerHandler for Server {
 }
 
 impl Server {
+    async fn take(
+        &self,
+        event_type: EventType,
+        arguments: Map<String, Value>,
+        peer: &Peer,
+    ) -> CallToolResult {
+        let read = intake::read(event_type, arguments, peer);
+        let Answer { result, failed } = intake::take_one(&self.app, read).await;
+        tool_result(&result, failed)
+    }
+
     async fn list_sessions(
         &self,
         peer: &Peer,
@@ -286,10 +269,6 @@ impl Server {
 fn session_id(arguments: &Map<String, Value>) -> Result<&str, Problem> {
     let id = arguments.get("session_id").and_then(Value::as_str);
     id.ok_or_else(|| Problem::parameter("session_id", "required, a string"))
-}
-
-fn event_result<T: Serialize>(Answer { result, failed }: Answer<T>) -> CallToolResult {
-    tool_result(&result, failed)
 }
 
 fn plain_result<T: Serialize>(result: Result<T, Problem>) -> CallToolResult {

@@ -89,7 +89,9 @@ impl Problem {
         }
     }
 
-    fn retry_after(mut self, seconds: u16) -> Self {
+    /// Says when to try again.
+    #[must_use]
+    pub(super) fn retry_after(mut self, seconds: u16) -> Self {
         self.0.retry_after_seconds = Some(seconds);
         self
     }

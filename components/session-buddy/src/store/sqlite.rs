@@ -20,7 +20,7 @@ use std::{
     path::{Path, PathBuf},
     sync::{
         Arc, Mutex, PoisonError,
-        mpsc::{SyncSender, TrySendError, sync_channel},
+        mpsc::{Sender, channel},
     },
     thread::JoinHandle,
 };
@@ -30,11 +30,11 @@ use tokio::sync::oneshot;
 
 use self::{
     reader::Readers,
-    status::{QUEUE_LIMIT, Status},
-    writer::{Job, Writer},
+    status::Status,
+    writer::{Answer, Job, Writer},
 };
 use super::{
-    Change, ListQuery, Page, SessionStore, StoreError, StoreFuture, StoreHealth, Stored, Verdict,
+    Change, ListQuery, Outcome, Page, SessionStore, StoreError, StoreFuture, StoreHealth, Stored,
 };
 use crate::{causes, clock::Clock};
 
@@ -100,7 +100,8 @@ impl From<writing::WriteError> for OpenError {
 /// A [`SessionStore`] in one SQLite file.
 #[derive(Debug)]
 pub struct SqliteStore {
-    jobs: Mutex<Option<SyncSender<Job>>>,
+    /// Bounded by [`Status::queue`], which counts changes.
+    jobs: Mutex<Option<Sender<Job>>>,
     writer: Mutex<Option<JoinHandle<()>>>,
     readers: Arc<Readers>,
     status: Arc<Status>,
@@ -118,7 +119,7 @@ impl SqliteStore {
         let lock = lock(path)?;
         let status = Arc::new(Status::default());
         let writer = Writer::open(path.to_owned(), clock.now(), Arc::clone(&status))?;
-        let (jobs, waiting) = sync_channel(QUEUE_LIMIT);
+        let (jobs, waiting) = channel();
         let thread = std::thread::Builder::new().name("store-writer".to_owned());
         let thread = thread
             .spawn(move || writer.run(&waiting))
@@ -137,18 +138,18 @@ impl SqliteStore {
 
     fn submit(
         &self,
-        change: Box<dyn Change>,
-    ) -> Result<oneshot::Receiver<Result<Verdict, StoreError>>, StoreError> {
+        changes: Vec<Box<dyn Change>>,
+    ) -> Result<oneshot::Receiver<Answer>, StoreError> {
         let jobs = self.jobs.lock().unwrap_or_else(PoisonError::into_inner);
         let jobs = jobs.as_ref().ok_or(StoreError::Stopping)?;
+        let count = changes.len();
+        if !self.status.queue(count) {
+            return Err(StoreError::Overloaded);
+        }
         let (reply, answer) = oneshot::channel();
-        self.status.queued();
-        jobs.try_send(Job { change, reply }).map_err(|error| {
-            self.status.taken(1);
-            match error {
-                TrySendError::Full(_) => StoreError::Overloaded,
-                TrySendError::Disconnected(_) => writer_gone(),
-            }
+        jobs.send(Job { changes, reply }).map_err(|_| {
+            self.status.taken(count);
+            writer_gone()
         })?;
         Ok(answer)
     }
@@ -159,8 +160,8 @@ fn writer_gone() -> StoreError {
 }
 
 impl SessionStore for SqliteStore {
-    fn apply(&self, change: Box<dyn Change>) -> StoreFuture<'_, Verdict> {
-        let submitted = self.submit(change);
+    fn apply_all(&self, changes: Vec<Box<dyn Change>>) -> StoreFuture<'_, Vec<Outcome>> {
+        let submitted = self.submit(changes);
         Box::pin(async move { submitted?.await.map_err(|_| writer_gone())? })
     }
 
@@ -261,7 +262,7 @@ impl ReadOnlyStore {
 }
 
 impl SessionStore for ReadOnlyStore {
-    fn apply(&self, _: Box<dyn Change>) -> StoreFuture<'_, Verdict> {
+    fn apply_all(&self, _: Vec<Box<dyn Change>>) -> StoreFuture<'_, Vec<Outcome>> {
         Box::pin(async {
             Err(StoreError::Unavailable(
                 "it is open for reading only".to_owned(),

@@ -10,12 +10,21 @@ use session_client::{
 };
 use session_model::{ExitReason, SessionType};
 
-use crate::harness::{Home, Ran, Server};
+use crate::harness::{Home, Ran, Server, run};
 
 /// Begins a session as a shell in this home does. While the value lives, so does the shell.
 fn shell(home: &Home, reason: &str) -> Emitter {
+    shell_of(home, reason, None)
+}
+
+/// Begins a session whose events go to an endpoint.
+fn shell_of(home: &Home, reason: &str, endpoint: Option<&str>) -> Emitter {
     let state = home.state().to_owned();
-    let variable = move |name: &str| (name == "SESSION_BUDDY_HOME").then(|| OsString::from(&state));
+    let variable = move |name: &str| match name {
+        "SESSION_BUDDY_HOME" => Some(OsString::from(&state)),
+        "SESSION_BUDDY_MCP_ENDPOINT" => endpoint.map(OsString::from),
+        _ => None,
+    };
     let component = "billing".parse().unwrap();
     let (settings, notices) = Settings::from_environment(&component, &variable);
     assert_eq!(notices, [""; 0]);
@@ -72,7 +81,7 @@ fn status(home: &Home) -> Value {
 
 fn list(home: &Home, flags: &str) -> Vec<Value> {
     let ran: Ran = home
-        .cli(&format!("event-buffer list --format json {flags}"))
+        .cli(&format!("event-buffer list --format json {flags}").trim_end())
         .with_code(0);
     serde_json::from_value(ran.json()).unwrap()
 }
@@ -85,7 +94,7 @@ fn sessions(server: &Server) -> Vec<Value> {
 fn a_server_adopts_what_dead_shells_left_before_it_began() {
     let home = Home::new();
     let (left, died) = (left_offline(&home), died(&home));
-    let mut server = home.start();
+    let server = home.start();
     server.wait_for_log("Adopted 2 sessions");
     let found = sessions(&server);
     assert_eq!(found.len(), 2);
@@ -109,7 +118,7 @@ fn a_server_adopts_what_dead_shells_left_before_it_began() {
 
 #[test]
 fn a_server_adopts_a_shell_that_dies_while_it_runs_and_no_live_one() {
-    let mut server = Server::start();
+    let server = Server::start();
     let living = shell(&server, "lives");
     let dead = died(&server);
     server.wait_for_log("Adopted 1 sessions");
@@ -155,18 +164,26 @@ fn the_spool_is_shown_and_kept_without_a_server() {
     );
 }
 
+/// The server has another state folder, so that it does not see this spool: only the command can deliver it.
 #[test]
-fn replay_delivers_and_tells_of_each_session() {
-    let home = Home::new();
-    let server = home.start();
-    // While the server looks only now and then, a person need not wait for it; whoever comes first delivers.
-    let ids = [left_offline(&server), died(&server)];
-    server.cli("event-buffer replay").with_code(0);
-    for id in ids {
-        assert_ne!(server.show(&id)["status"], "active");
-    }
-    assert_eq!(status(&server)["files"], 0);
-    assert_eq!(sessions(&server).len(), 2);
+fn replay_delivers_what_goes_to_its_own_destination() {
+    let (server, home) = (Server::start(), Home::new());
+    let endpoint = format!("http://{}/mcp", server.address());
+    let died = shell_of(&home, "died", Some(&endpoint));
+    let id = died.session_id().to_string();
+    drop(died);
+    left_offline(&home);
+    let mut command = home.command();
+    command.args(["event-buffer", "replay", "--format", "json"]);
+    command.env("SESSION_BUDDY_MCP_ENDPOINT", &endpoint);
+    let replayed = run(command, "").with_code(0).json();
+    let expected = json!({"delivered": 1, "refused": 0, "waiting": 0, "owned": 0, "elsewhere": 1, "destination": endpoint});
+    assert_eq!(replayed, expected);
+    let record = server.show(&id);
+    assert_eq!(record["status"], "lost");
+    assert_eq!(record["closed_by"], "session-buddy event-buffer replay");
+    assert_eq!(sessions(&server).len(), 1);
+    assert_eq!(status(&home)["files"], 1);
 }
 
 #[test]
@@ -174,7 +191,7 @@ fn what_a_server_refuses_for_good_is_set_aside_with_its_error() {
     let home = Home::new();
     let id = bad_event(&home);
     let fine = left_offline(&home);
-    let mut server = home.start();
+    let server = home.start();
     server.wait_for_log("1 of them were refused");
     assert_eq!(server.show(&fine)["status"], "ended");
     assert_eq!(status(&server)["refused"], 1);
@@ -225,7 +242,7 @@ fn what_is_no_spool_file_of_ours_is_left_alone_and_said() {
     symlink(home.root().join("target"), folder.join("link.spool")).unwrap();
     fs::hard_link(home.root().join("target"), folder.join("second.spool")).unwrap();
     fs::create_dir(folder.join("folder.spool")).unwrap();
-    let mut server = home.start();
+    let server = home.start();
     server.wait_for_log("Adopted 1 sessions");
     assert_eq!(server.show(&fine)["status"], "ended");
     let listed = server.cli("event-buffer list").with_code(0);

@@ -1,6 +1,9 @@
 //! The durable store: what it keeps, and how it opens.
 
-use std::{path::Path, sync::Arc};
+use std::{
+    path::Path,
+    sync::{Arc, mpsc::channel},
+};
 
 use serde_json::json;
 use session_buddy::{
@@ -9,10 +12,11 @@ use session_buddy::{
         Change, Decision, SessionStore, Standing, StoreError, Verdict,
         sqlite::{OpenError, SqliteStore, verify::verify},
     },
-    tracker::{ListRequest, Tracker},
+    tracker::{Event, EventResult, ListRequest, Tracker},
 };
 use session_model::{
-    Counters, Fact, Field, SessionFilter, SessionId, SessionStartEvent, Started,
+    Counters, Fact, Field, SessionFilter, SessionId, SessionStartEvent, SessionStartResult,
+    Started,
     fold::{Accepted, Vitals},
 };
 
@@ -77,7 +81,7 @@ async fn many_at_once_become_one_chain_without_a_gap() {
     while let Some(answer) = tasks.join_next().await {
         assert!(matches!(
             answer.unwrap(),
-            session_model::SessionStartResult::Tracked { .. }
+            SessionStartResult::Tracked { .. }
         ));
     }
     let listing = tracker.list(everything()).await.unwrap();
@@ -222,6 +226,61 @@ async fn a_failed_commit_acknowledges_nothing_and_the_chain_goes_on() {
     assert_eq!((verified.records, verified.sessions), (3, 2));
 }
 
+/// A change that changes nothing, once `before` lets it.
+struct Idle<F>(SessionId, F);
+
+impl<F: FnOnce() + Send> Change for Idle<F> {
+    fn session_id(&self) -> &SessionId {
+        &self.0
+    }
+
+    fn decide(self: Box<Self>, _: Option<&Standing>) -> Decision {
+        self.1();
+        Decision {
+            records: Vec::new(),
+            vitals: None,
+            verdict: Verdict::NotFound,
+        }
+    }
+}
+
+fn idle(before: impl FnOnce() + Send + 'static) -> Box<dyn Change> {
+    Box::new(Idle(start(0).session_id(), before))
+}
+
+#[tokio::test]
+async fn changes_without_room_are_refused_together_and_fewer_are_taken() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(&folder.path().join("sessions.db")).unwrap();
+    let (taken, is_taken) = channel();
+    let (let_go, wait) = channel::<()>();
+    let held = store.apply(idle(move || {
+        taken.send(()).unwrap();
+        let _ = wait.recv();
+    }));
+    is_taken.recv().unwrap();
+    let some = |count: usize| store.apply_all((0..count).map(|_| idle(|| {})).collect());
+    let room = store.health().queue_limit;
+    let most = some(room - 3);
+    let refused = some(4).await;
+    assert!(
+        matches!(refused, Err(StoreError::Overloaded)),
+        "{refused:?}"
+    );
+    assert_eq!(store.health().queued, room - 3);
+    let last = some(3);
+    let refused = store.apply(idle(|| {})).await;
+    assert!(
+        matches!(refused, Err(StoreError::Overloaded)),
+        "{refused:?}"
+    );
+    drop(let_go);
+    assert_eq!(held.await.unwrap(), Verdict::NotFound);
+    assert_eq!(most.await.unwrap().len(), room - 3);
+    assert_eq!(last.await.unwrap().len(), 3);
+    assert_eq!(store.health().queued, 0);
+}
+
 #[tokio::test]
 async fn a_damaged_session_keeps_no_other_from_being_written() {
     let folder = tempfile::tempdir().unwrap();
@@ -232,15 +291,21 @@ async fn a_damaged_session_keeps_no_other_from_being_written() {
         .unwrap()
         .execute_batch("DELETE FROM ledger_payload")
         .unwrap();
-    let (damaged, other) = tokio::join!(
-        tracker.end(end(1), delivery()),
-        tracker.start(start(2), delivery())
-    );
+    let events = vec![
+        (Event::End(Box::new(end(1))), delivery()),
+        (Event::Start(Box::new(start(2))), delivery()),
+    ];
+    let answers = tracker.take(events).await.unwrap();
     assert!(
-        matches!(damaged, Err(StoreError::Damaged(_))),
-        "{damaged:?}"
+        matches!(
+            answers[..],
+            [
+                Err(StoreError::Damaged(_)),
+                Ok(EventResult::Start(SessionStartResult::Tracked { .. }))
+            ]
+        ),
+        "{answers:?}"
     );
-    other.unwrap();
     assert_eq!(tracker.health().failure, None);
 }
 
@@ -258,7 +323,7 @@ async fn a_repeated_start_is_known_again_whatever_its_numbers() {
             .await
             .unwrap();
         assert!(
-            matches!(answer, session_model::SessionStartResult::Tracked { .. }),
+            matches!(answer, SessionStartResult::Tracked { .. }),
             "{answer:?}"
         );
     }

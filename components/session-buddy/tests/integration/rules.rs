@@ -13,8 +13,8 @@ use serde_json::{Value, json};
 use session_buddy::{
     clock::Clock,
     store::{
-        Change, Decision, ListQuery, Page, SessionStore, Standing, StoreFuture, StoreHealth,
-        Stored, Verdict, sqlite::SqliteStore,
+        Change, Decision, ListQuery, Outcome, Page, SessionStore, Standing, StoreFuture,
+        StoreHealth, Stored, Verdict, sqlite::SqliteStore,
     },
     tracker::{Delivery, EndError, Tracker},
 };
@@ -48,8 +48,8 @@ impl TestClock {
 #[derive(Default)]
 struct ModelStore(Mutex<HashMap<SessionId, Standing>>);
 
-impl SessionStore for ModelStore {
-    fn apply(&self, change: Box<dyn Change>) -> StoreFuture<'_, Verdict> {
+impl ModelStore {
+    fn make(&self, change: Box<dyn Change>) -> Verdict {
         let mut sessions = self.0.lock().unwrap();
         let id = change.session_id().clone();
         let standing = sessions.get(&id).cloned();
@@ -76,7 +76,17 @@ impl SessionStore for ModelStore {
         if let (Some(vitals), Some(standing)) = (vitals, sessions.get_mut(&id)) {
             standing.vitals = vitals;
         }
-        Box::pin(async move { Ok(verdict) })
+        verdict
+    }
+}
+
+impl SessionStore for ModelStore {
+    fn apply_all(&self, changes: Vec<Box<dyn Change>>) -> StoreFuture<'_, Vec<Outcome>> {
+        let verdicts: Vec<_> = changes
+            .into_iter()
+            .map(|change| Ok(self.make(change)))
+            .collect();
+        Box::pin(async move { Ok(verdicts) })
     }
 
     fn get(&self, id: SessionId) -> StoreFuture<'_, Option<Stored>> {

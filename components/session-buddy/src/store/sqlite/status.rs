@@ -8,7 +8,7 @@ use std::sync::{
 use crate::store::StoreHealth;
 
 /// The most changes that may wait.
-pub(super) const QUEUE_LIMIT: usize = 4096;
+const QUEUE_LIMIT: usize = 4096;
 
 /// Shared between the writer and those who hand it changes.
 #[derive(Debug, Default)]
@@ -18,9 +18,12 @@ pub(super) struct Status {
 }
 
 impl Status {
-    /// Notes that a change is about to wait.
-    pub(super) fn queued(&self) {
-        self.queued.fetch_add(1, Ordering::Relaxed);
+    /// Notes that changes are about to wait; false where there is no room for all of them.
+    pub(super) fn queue(&self, changes: usize) -> bool {
+        let with_these = |queued: usize| Some(queued + changes).filter(|sum| *sum <= QUEUE_LIMIT);
+        self.queued
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, with_these)
+            .is_ok()
     }
 
     /// Notes that changes no longer wait.

@@ -22,27 +22,28 @@ use uuid::Uuid;
 use super::{
     OpenError, connection,
     status::Status,
-    writing::{Head, Outcome, WriteError, Writing},
+    writing::{Head, WriteError, Writing},
 };
 use crate::store::{
-    Change, StoreError,
+    Change, Outcome, StoreError,
     ledger::{FORMAT, GENESIS, Header},
 };
 
-/// The most changes in one transaction; more only adds latency (measured: 5-10 ms at 256, 60-100 ms at 4,096).
-const BATCH_MAX: usize = 256;
+/// With so many changes a transaction takes no further job; more only adds latency (measured: 5-10 ms at 256, 60-100 ms
+/// at 4,096).
+const BATCH_ENOUGH: usize = 256;
 
 /// How often a database that could not be used is tried again.
 const RETRY_INTERVAL: Duration = Duration::from_secs(1);
 
-/// A change that waits, and whom to tell.
+/// Changes that wait to be made together, and whom to tell.
 pub(super) struct Job {
-    pub(super) change: Box<dyn Change>,
-    pub(super) reply: Reply,
+    pub(super) changes: Vec<Box<dyn Change>>,
+    pub(super) reply: oneshot::Sender<Answer>,
 }
 
-/// Whom to tell what came of a change.
-type Reply = oneshot::Sender<Outcome>;
+/// What came of the changes of a job.
+pub(super) type Answer = Result<Vec<Outcome>, StoreError>;
 
 /// The writer: its connection while it is trusted, and how to get another.
 pub(super) struct Writer {
@@ -89,18 +90,18 @@ impl Writer {
     /// Writes until every sender is gone, then closes the database.
     pub(super) fn run(mut self, jobs: &Receiver<Job>) {
         while let Some(first) = self.next(jobs) {
-            let (mut changes, mut replies) = (vec![first.change], vec![first.reply]);
-            while changes.len() < BATCH_MAX {
+            let (mut count, mut batch) = (first.changes.len(), vec![first]);
+            while count < BATCH_ENOUGH {
                 match jobs.try_recv() {
-                    Ok(Job { change, reply }) => {
-                        changes.push(change);
-                        replies.push(reply);
+                    Ok(job) => {
+                        count += job.changes.len();
+                        batch.push(job);
                     }
                     Err(TryRecvError::Empty | TryRecvError::Disconnected) => break,
                 }
             }
-            self.status.taken(changes.len());
-            self.commit(changes, replies);
+            self.status.taken(count);
+            self.commit(batch);
         }
         if let Some(chain) = self.chain.take() {
             match connection::checkpoint(&chain.connection) {
@@ -131,14 +132,18 @@ impl Writer {
         }
     }
 
-    fn commit(&mut self, changes: Vec<Box<dyn Change>>, replies: Vec<Reply>) {
-        let committed = self.chain().and_then(|chain| Ok(chain.commit(changes)?));
+    fn commit(&mut self, batch: Vec<Job>) {
+        let (groups, replies): (Vec<_>, Vec<_>) = batch
+            .into_iter()
+            .map(|Job { changes, reply }| (changes, reply))
+            .unzip();
+        let committed = self.chain().and_then(|chain| Ok(chain.commit(groups)?));
         match committed {
-            Ok(verdicts) => {
+            Ok(outcomes) => {
                 self.status.recovered();
-                for (reply, verdict) in replies.into_iter().zip(verdicts) {
-                    // Whoever asked may have gone; the change is made all the same.
-                    let _ = reply.send(verdict);
+                for (reply, outcomes) in replies.into_iter().zip(outcomes) {
+                    // Whoever asked may have gone; the changes are made all the same.
+                    let _ = reply.send(Ok(outcomes));
                 }
             }
             Err(failure) => {
@@ -227,20 +232,29 @@ impl Chain {
         }))
     }
 
-    /// Makes a batch of changes in one transaction. On an error nothing of it is made. A session whose record is
+    /// Makes groups of changes in one transaction. On an error nothing of them is made. A session whose record is
     /// damaged does not keep the others from being made.
-    fn commit(&mut self, changes: Vec<Box<dyn Change>>) -> Result<Vec<Outcome>, WriteError> {
+    fn commit(
+        &mut self,
+        groups: Vec<Vec<Box<dyn Change>>>,
+    ) -> Result<Vec<Vec<Outcome>>, WriteError> {
         let transaction = self
             .connection
             .transaction_with_behavior(TransactionBehavior::Immediate)?;
         let mut writing = Writing::begin(&transaction, self.key, self.uuid, self.head);
-        let verdicts = changes
+        let mut make = |changes: Vec<_>| {
+            changes
+                .into_iter()
+                .map(|change| writing.outcome(change))
+                .collect::<Result<_, _>>()
+        };
+        let outcomes = groups
             .into_iter()
-            .map(|change| writing.outcome(change))
-            .collect::<Result<Vec<_>, _>>()?;
+            .map(&mut make)
+            .collect::<Result<_, _>>()?;
         let head = writing.head();
         transaction.commit()?;
         self.head = head;
-        Ok(verdicts)
+        Ok(outcomes)
     }
 }

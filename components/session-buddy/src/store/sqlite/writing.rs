@@ -15,7 +15,7 @@ use super::{
     row::{CHANGING, COLUMNS, Places, Row, cell, record_key},
 };
 use crate::store::{
-    Change, Decision, Standing, StoreError, Verdict,
+    Change, Decision, Outcome, Standing, StoreError, Verdict,
     ledger::{self, FORMAT, Hash, Header, Salt},
 };
 
@@ -25,9 +25,6 @@ pub(super) struct Head {
     pub(super) seq: u64,
     pub(super) hash: Hash,
 }
-
-/// What came of a change.
-pub(super) type Outcome = Result<Verdict, StoreError>;
 
 /// Why a batch could not be written.
 #[derive(Debug, thiserror::Error)]

@@ -363,6 +363,18 @@ fn a_disk_that_fills_up_refuses_and_comes_back() {
         "{}",
         refused.text
     );
+    // Of a batch every event is told so in its place.
+    let mut lines = "{}".to_owned();
+    for number in 501..531 {
+        lines = format!("{lines}\n{}", big(number));
+    }
+    let headers = [("Content-Type", "application/x-ndjson")];
+    let answer = server.send("POST", "/api/events", &headers, &lines);
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    let results = answer.json();
+    let (first, others) = results.as_array().unwrap().split_first().unwrap();
+    assert_eq!(first["error_code"], "INVALID_EVENT");
+    assert_eq!(others, vec![refused.content; 30]);
     let health = server.get("/health");
     assert_eq!(
         (health.status, &health.json()["status"]),
