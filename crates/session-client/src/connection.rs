@@ -193,7 +193,7 @@ impl Connection {
         let answer = exchange(&mut self.sender, request, ask.answer_bytes_max);
         timeout(ask.patience, answer)
             .await
-            .map_err(|_| broken(format!("no answer within {} s", ask.patience.as_secs())))?
+            .map_err(|_| broken(format!("no answer within {} s", ask.patience.as_secs_f64())))?
             .map_err(|error| broken(error.to_string()))
     }
 }

@@ -30,7 +30,7 @@ use uuid::Uuid;
 
 use crate::{
     Clock,
-    delivery::{adoption::event_json, locked, target::Target},
+    delivery::{adoption::event_json, locked, target::Target, timing::Timing},
     identity::Identity,
     leaving,
     settings::Settings,
@@ -38,9 +38,6 @@ use crate::{
 };
 
 pub use status::{Connection, Status, Storage};
-
-/// How long an end may wait for its delivery: 10 ms, so that nobody notices.
-const EXIT_BUDGET: Duration = Duration::from_millis(10);
 
 /// What a shell says when it begins.
 #[derive(Clone, Debug)]
@@ -82,6 +79,7 @@ struct Shared {
     storage: Storage,
     target: Target,
     bounds: Bounds,
+    timing: Timing,
     /// What the start event told of what was dropped.
     told: Option<Dropped>,
     clock: Clock,
@@ -213,8 +211,8 @@ impl Emitter {
             .unwrap_or_else(|| format!("no server has answered within {} s", patience.as_secs())))
     }
 
-    /// Ends the session: writes its end event to the spool, and waits for its delivery while there is hope, at most 10
-    /// ms. The first call decides; later ones, from other threads too, do nothing.
+    /// Ends the session: writes its end event to the spool, and waits for its delivery while there is hope, at most
+    /// [`Timing::exit_max`]. The first call decides; later ones, from other threads too, do nothing.
     pub fn end(&self, ending: Ending) {
         let shared = &self.shared;
         let end = shared.end_event(ending);
@@ -234,7 +232,7 @@ impl Emitter {
                 .is_some_and(|until| until > Instant::now())
         };
         let budget = if shared.delivery().running {
-            EXIT_BUDGET
+            shared.timing.exit_max
         } else {
             Duration::ZERO
         };

@@ -4,7 +4,11 @@ use std::{ffi::OsString, path::PathBuf, time::Duration};
 
 use session_model::ComponentName;
 
-use crate::{delivery::target::Target, spool::Bounds, state_folder};
+use crate::{
+    delivery::{target::Target, timing::Timing},
+    spool::Bounds,
+    state_folder,
+};
 
 /// A variable lookup.
 pub type Variables<'a> = &'a dyn Fn(&str) -> Option<OsString>;
@@ -34,6 +38,8 @@ pub struct Settings {
     pub target: Target,
     /// How much may wait.
     pub bounds: Bounds,
+    /// How long things take; no variable sets it.
+    pub timing: Timing,
 }
 
 impl Settings {
@@ -64,6 +70,7 @@ impl Settings {
             buffer_off,
             target,
             bounds,
+            timing: Timing::default(),
         };
         (settings, reading.notices)
     }

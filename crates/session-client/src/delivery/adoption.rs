@@ -55,7 +55,7 @@ impl Report {
 
 impl Adopter {
     /// Adopts what may be adopted among `paths` and brings it to the courier's target. Stops at the first call that
-    /// fails; what is left waits for the next time.
+    /// fails; what is left waits for the next time. What a server does not take holds up nothing else.
     pub async fn run(&self, paths: impl Iterator<Item = PathBuf>, courier: &mut Courier) -> Report {
         let mut report = Report::default();
         let mut adopted: Vec<Mutex<SpoolFile>> = Vec::new();
@@ -162,7 +162,7 @@ async fn bring(adopted: Vec<Mutex<SpoolFile>>, courier: &mut Courier, report: &m
             report.unusable.push((path, with_cause(&error)));
         }
     }
-    outcome == Outcome::Done
+    !matches!(outcome, Outcome::Later(_))
 }
 
 /// Writes an event as it is spooled: without its type, which its record tells.

@@ -8,6 +8,11 @@ use session_model::{
 
 use crate::spool::Refused;
 
+/// The longest id that a server may give a session, in bytes.
+const ID_BYTES_MAX: usize = 1024;
+/// How much of what a server says is kept.
+const CAUSE_CHARACTERS_MAX: usize = 500;
+
 /// What is sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
@@ -75,9 +80,12 @@ impl Answer {
             Self::Refused(Refused { error, error_code }) if failed => Self::NotTaken {
                 cause: with_code(&error, error_code.as_deref()),
             },
-            // A server that answers a start without an id has not understood it.
+            // A server that answers a start without an id, or with a novel, has not understood it.
             Self::Taken { session_id } if session_id.is_empty() => Self::NotTaken {
                 cause: "it gave the session no id".to_owned(),
+            },
+            Self::Taken { session_id } if session_id.len() > ID_BYTES_MAX => Self::NotTaken {
+                cause: format!("it gave the session an id of {} bytes", session_id.len()),
             },
             answer => answer,
         }
@@ -112,6 +120,7 @@ impl Answer {
             .as_deref()
             .is_some_and(|code| FINAL_CODES.contains(&code));
         if is_final {
+            let error = for_people(&error);
             return Self::Refused(Refused { error, error_code });
         }
         Self::NotTaken {
@@ -121,16 +130,27 @@ impl Answer {
 
     fn unreadable(errors: &FieldErrors) -> Self {
         Self::NotTaken {
-            cause: format!("its answer is no result of an event: {errors}"),
+            cause: for_people(&format!("its answer is no result of an event: {errors}")),
         }
     }
 }
 
 fn with_code(error: &str, code: Option<&str>) -> String {
-    match code {
+    for_people(&match code {
         Some(code) => format!("{error} ({code})"),
         None => error.to_owned(),
-    }
+    })
+}
+
+/// Takes what a server says as something that a person may read at a prompt, and that a file may hold: at most 500
+/// characters, none of which moves the cursor.
+pub(crate) fn for_people(text: &str) -> String {
+    let shown = text.chars().take(CAUSE_CHARACTERS_MAX);
+    let moves = |c: char| {
+        c.is_control()
+            || matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    };
+    shown.map(|c| if moves(c) { ' ' } else { c }).collect()
 }
 
 #[cfg(test)]

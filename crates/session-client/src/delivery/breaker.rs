@@ -4,12 +4,11 @@ use std::time::{Duration, Instant};
 
 /// How many calls in a row must fail before the server is left alone.
 const FAILURES_MAX: u32 = 3;
-/// For how long: 60 seconds.
-pub const COOLDOWN: Duration = Duration::from_secs(60);
 
 /// A circuit breaker. *Closed* lets calls pass, *open* refuses them, *half-open* lets one probe pass.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CircuitBreaker {
+    cooldown: Duration,
     state: State,
 }
 
@@ -20,15 +19,15 @@ enum State {
     HalfOpen,
 }
 
-impl Default for CircuitBreaker {
-    fn default() -> Self {
+impl CircuitBreaker {
+    /// Makes a closed one. `cooldown` is how long it stays open.
+    pub const fn new(cooldown: Duration) -> Self {
         Self {
+            cooldown,
             state: State::Closed { failures: 0 },
         }
     }
-}
 
-impl CircuitBreaker {
     /// Tells whether a call may pass now. Each call that passes must be followed by [`Self::record`].
     pub fn allow(&mut self, now: Instant) -> bool {
         match self.state {
@@ -51,7 +50,7 @@ impl CircuitBreaker {
                 failures: failures + 1,
             },
             State::Closed { .. } | State::Open { .. } | State::HalfOpen => State::Open {
-                until: now + COOLDOWN,
+                until: now + self.cooldown,
             },
         };
     }
@@ -77,8 +76,10 @@ impl CircuitBreaker {
 mod tests {
     use super::*;
 
+    const COOLDOWN: Duration = Duration::from_secs(60);
+
     fn open(at: Instant) -> CircuitBreaker {
-        let mut breaker = CircuitBreaker::default();
+        let mut breaker = CircuitBreaker::new(COOLDOWN);
         for _ in 0..FAILURES_MAX {
             assert!(breaker.allow(at));
             breaker.record(false, at);
@@ -89,7 +90,7 @@ mod tests {
     #[test]
     fn the_third_failure_in_a_row_opens_it_for_60_seconds() {
         let t0 = Instant::now();
-        let mut breaker = CircuitBreaker::default();
+        let mut breaker = CircuitBreaker::new(COOLDOWN);
         for succeeded in [false, false, true, false, false] {
             breaker.record(succeeded, t0);
             assert_eq!(breaker.open_until(), None);

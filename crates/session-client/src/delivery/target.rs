@@ -83,17 +83,25 @@ impl Target {
 
 /// Reads an endpoint.
 fn url(text: &str) -> Result<String, String> {
+    // What may be a secret is not shown either.
+    let shown = if text.contains(['@', '?', '#']) {
+        "not shown here".to_owned()
+    } else {
+        format!("{text:?}")
+    };
     let wrong = || {
         format!(
-            "SESSION_BUDDY_MCP_ENDPOINT is {text:?}, and must be a URL such as http://localhost:8678/mcp; it is not used"
+            "SESSION_BUDDY_MCP_ENDPOINT is {shown}, and must be a URL such as http://localhost:8678/mcp, without a \
+             password or a query; it is not used"
         )
     };
     let uri: hyper::Uri = text.parse().map_err(|_| wrong())?;
     let known = matches!(uri.scheme_str(), Some("http" | "https"));
-    // A password in a URL ends up in spool files and lists.
-    let plain = uri
-        .authority()
-        .is_some_and(|authority| !authority.as_str().contains('@') && !authority.host().is_empty());
+    // A password in a URL, or a key in its query, ends up in spool files and lists.
+    let plain = !text.contains(['?', '#'])
+        && uri.authority().is_some_and(|authority| {
+            !authority.as_str().contains('@') && !authority.host().is_empty()
+        });
     if known && plain {
         Ok(text.to_owned())
     } else {
@@ -166,9 +174,21 @@ mod tests {
                 vec![("SESSION_BUDDY_MCP_ENDPOINT", "http://me:secret@h/mcp")],
                 (local.clone(), 1),
             ),
+            (
+                vec![("SESSION_BUDDY_MCP_ENDPOINT", "https://h/mcp?key=secret")],
+                (local.clone(), 1),
+            ),
             (vec![("SESSION_BUDDY_PORT", "99999")], (local, 1)),
         ] {
             assert_eq!(target(&pairs), expected, "{pairs:?}");
+        }
+    }
+
+    #[test]
+    fn a_secret_in_an_endpoint_is_not_repeated() {
+        for endpoint in ["http://me:secret@h/mcp", "https://h/mcp?key=secret"] {
+            let notice = url(endpoint).unwrap_err();
+            assert!(!notice.contains("secret"), "{notice}");
         }
     }
 }

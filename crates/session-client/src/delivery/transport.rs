@@ -9,15 +9,13 @@ use std::{fmt, time::Duration};
 use session_model::Timestamp;
 
 use super::{
-    answer::{Answer, Kind},
+    answer::{Answer, Kind, for_people},
     target::Target,
+    timing::Timing,
 };
 use crate::connection::{Connection, ConnectionError, Destination};
 use mcp::Mcp;
 use ours::Ours;
-
-/// How long a call may take, connecting included: 5 seconds.
-const CALL_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// An event on its way.
 #[derive(Clone, Debug)]
@@ -25,12 +23,15 @@ pub(crate) struct Message {
     pub(crate) kind: Kind,
     /// A JSON object without `event_type` and what travels beside it.
     pub(crate) json: String,
-    /// The id under which a foreign server knows the session, where it is not the event's own.
-    pub(crate) session_id: Option<String>,
+    /// The session's own id.
+    pub(crate) session_id: String,
+    /// The id under which a foreign server knows the session, where it is not its own.
+    pub(crate) known_as: Option<String>,
 }
 
 /// Why a call gave no answers.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{cause}")]
 pub(crate) struct CallError {
     /// For people.
     pub(crate) cause: String,
@@ -39,9 +40,9 @@ pub(crate) struct CallError {
 }
 
 impl CallError {
-    fn new(cause: impl fmt::Display) -> Self {
+    pub(crate) fn new(cause: impl fmt::Display) -> Self {
         Self {
-            cause: cause.to_string(),
+            cause: for_people(&cause.to_string()),
             retry_after: None,
         }
     }
@@ -66,13 +67,12 @@ pub(crate) enum Transport {
 
 impl Transport {
     /// Connects.
-    pub(crate) async fn connect(target: &Target) -> Result<Self, CallError> {
-        tokio::time::timeout(CALL_TIMEOUT, Self::connect_unbounded(target))
-            .await
-            .unwrap_or_else(|_| Err(late()))
+    pub(crate) async fn connect(target: &Target, timing: &Timing) -> Result<Self, CallError> {
+        let connected = tokio::time::timeout(timing.call_max, Self::to(target, timing)).await;
+        connected.unwrap_or_else(|_| Err(late(timing.call_max)))
     }
 
-    async fn connect_unbounded(target: &Target) -> Result<Self, CallError> {
+    async fn to(target: &Target, timing: &Timing) -> Result<Self, CallError> {
         match target {
             Target::Local { socket, authority } => {
                 let refused = match Connection::to(Destination::Socket(socket.clone())).await {
@@ -81,23 +81,25 @@ impl Transport {
                 };
                 let nobody = matches!(refused, ConnectionError::Unreachable { .. });
                 if nobody && listener::is_trusted(authority) {
-                    Self::connect_url(&format!("http://{authority}/mcp")).await
+                    Self::to_url(&format!("http://{authority}/mcp"), timing).await
                 } else {
                     Err(refused.into())
                 }
             }
-            Target::Url(url) => Self::connect_url(url).await,
+            Target::Url(url) => Self::to_url(url, timing).await,
             Target::Program(path) => Mcp::start(path).await.map(Box::new).map(Self::Mcp),
         }
     }
 
-    async fn connect_url(url: &str) -> Result<Self, CallError> {
-        if let Ok(destination) = url.parse::<Destination>()
-            && let Some(ours) = Ours::recognise(Connection::to(destination).await?).await
-        {
-            return Ok(Self::Ours(ours));
+    async fn to_url(url: &str, timing: &Timing) -> Result<Self, CallError> {
+        if let Ok(destination) = url.parse::<Destination>() {
+            let connection = Connection::to(destination).await?;
+            if let Some(ours) = Ours::recognise(connection, timing.health_max).await {
+                return Ok(Self::Ours(ours));
+            }
         }
-        Mcp::connect(url).await.map(Box::new).map(Self::Mcp)
+        let mcp = Mcp::connect(url, timing.call_max).await;
+        mcp.map(Box::new).map(Self::Mcp)
     }
 
     /// Gives how many events one call may carry.
@@ -121,19 +123,19 @@ impl Transport {
         &mut self,
         messages: &[Message],
         sent_at: Timestamp,
+        timing: &Timing,
     ) -> Result<Vec<Answer>, CallError> {
         let call = async {
             match self {
-                Self::Ours(ours) => ours.send(messages, sent_at).await,
+                Self::Ours(ours) => ours.send(messages, sent_at, timing.call_max).await,
                 Self::Mcp(mcp) => mcp.send(messages, sent_at).await,
             }
         };
-        tokio::time::timeout(CALL_TIMEOUT, call)
-            .await
-            .unwrap_or_else(|_| Err(late()))
+        let answers = tokio::time::timeout(timing.call_max, call).await;
+        answers.unwrap_or_else(|_| Err(late(timing.call_max)))
     }
 }
 
-fn late() -> CallError {
-    CallError::new(format!("no answer within {} s", CALL_TIMEOUT.as_secs()))
+fn late(patience: Duration) -> CallError {
+    CallError::new(format!("no answer within {} s", patience.as_secs_f64()))
 }

@@ -9,21 +9,17 @@ use jiff::SignedDuration;
 use session_model::{SessionHeartbeatEvent, words::SessionHeartbeatType};
 use tokio::{runtime, time};
 
-use super::{Shared, opening::HEARTBEAT_INTERVAL};
-use crate::delivery::{
-    Courier, Outcome,
-    adoption::{Adopter, event_json},
-    answer::Answer,
-    locked,
+use super::Shared;
+use crate::{
+    delivery::{
+        Courier, Outcome,
+        adoption::{Adopter, event_json},
+        answer::{Answer, Kind},
+        locked,
+        transport::Message,
+    },
+    spool::{Dropped, Spool},
 };
-
-/// How often a server that was away is looked for: 2 seconds.
-const LOOK_INTERVAL: Duration = Duration::from_secs(2);
-/// How often this shell looks for what dead ones left: 60 seconds.
-const ADOPTION_INTERVAL: Duration = Duration::from_secs(60);
-
-/// How long a shell must live to do so: 1 second.
-const ADOPTION_DELAY: Duration = Duration::from_secs(1);
 
 /// Starts the thread. Where there can be none, what is spooled waits for others.
 pub(super) fn spawn(shared: &Arc<Shared>) {
@@ -49,6 +45,8 @@ struct Background {
     adopt_at: Instant,
     /// The server has said that the session is closed, so that heartbeats mean nothing to it.
     closed: bool,
+    /// What the start event told of what was dropped, until a server has taken it.
+    to_tell: Option<(Dropped, Spool)>,
 }
 
 impl Background {
@@ -56,7 +54,11 @@ impl Background {
         let destination = shared.target.to_string();
         let now = Instant::now();
         Self {
-            courier: Courier::new(shared.target.clone(), shared.clock.clone()),
+            courier: Courier::with_timing(
+                shared.target.clone(),
+                shared.clock.clone(),
+                shared.timing,
+            ),
             adopter: Adopter {
                 reported_by: format!("session {}", shared.session_id),
                 accepts: Box::new(move |header| header.destination == destination),
@@ -64,24 +66,26 @@ impl Background {
                 clock: shared.clock.clone(),
             },
             // Shells that began together need not beat together.
-            heartbeat_at: now + HEARTBEAT_INTERVAL.mul_f64(0.5 + fastrand::f64() / 2.0),
-            adopt_at: now + ADOPTION_DELAY,
+            heartbeat_at: now + shared.timing.heartbeat.mul_f64(0.5 + fastrand::f64() / 2.0),
+            adopt_at: now + shared.timing.adoption_delay,
             closed: false,
+            to_tell: shared.told.clone().zip(shared.spool.clone()),
             shared,
         }
     }
 
     async fn run(mut self) {
+        let timing = self.shared.timing;
         loop {
-            let outcome = self.courier.deliver(&[&self.shared.file]).await;
+            let outcome = self.bring().await;
             self.publish();
             if self.finish() {
                 return;
             }
             let now = Instant::now();
             if now >= self.adopt_at {
-                self.look_after_others(outcome == Outcome::Done).await;
-                self.adopt_at = Instant::now() + ADOPTION_INTERVAL;
+                self.look_after_others(outcome.is_none()).await;
+                self.adopt_at = Instant::now() + timing.adoption;
                 self.publish();
                 continue;
             }
@@ -92,8 +96,8 @@ impl Background {
             }
             let due = self.heartbeat_at.min(self.adopt_at);
             let until = match outcome {
-                Outcome::Done => due,
-                Outcome::Later(until) => due.min(until).min(now + jittered(LOOK_INTERVAL)),
+                None => due,
+                Some(until) => due.min(until).min(now + jittered(timing.look)),
             };
             tokio::select! {
                 () = self.shared.wake.notified() => {}
@@ -102,24 +106,34 @@ impl Background {
         }
     }
 
-    /// Tells the shell's thread how it goes.
-    fn publish(&self) {
-        let now = Instant::now();
-        let file = locked(&self.shared.file);
-        let contents = file.contents();
-        let mut delivery = self.shared.delivery();
-        if let (false, Some(told), Some(spool)) =
-            (delivery.started, &self.shared.told, &self.shared.spool)
-            && contents.was_delivered()
-        {
-            // Told twice is better than not at all.
-            let _ = spool.told_of(told);
+    /// Brings what its own shell has spooled; gives when to try again what could not be brought.
+    async fn bring(&mut self) -> Option<Instant> {
+        match self.courier.deliver(&[&self.shared.file]).await {
+            Outcome::Done => None,
+            Outcome::Later(until) => Some(until),
+            Outcome::NotTaken { cause } => Some(self.courier.rest(&cause)),
         }
-        delivery.started |= contents.was_delivered();
-        delivery.refused = contents
-            .refused
-            .as_ref()
-            .map(|refused| refused.error.clone());
+    }
+
+    /// Tells the shell's thread how it goes.
+    fn publish(&mut self) {
+        let now = Instant::now();
+        let (was_delivered, refused) = {
+            let file = locked(&self.shared.file);
+            let contents = file.contents();
+            let refused = contents.refused.as_ref();
+            (
+                contents.was_delivered(),
+                refused.map(|refused| refused.error.clone()),
+            )
+        };
+        if was_delivered && let Some((told, spool)) = self.to_tell.take() {
+            // Told twice is better than not at all.
+            let _ = spool.told_of(&told);
+        }
+        let mut delivery = self.shared.delivery();
+        delivery.started |= was_delivered;
+        delivery.refused = refused;
         delivery.last_error = self.courier.last_error().map(str::to_owned);
         delivery.connected |= delivery.started && delivery.last_error.is_none();
         delivery.silent_until = self.courier.silent_until(now);
@@ -151,19 +165,17 @@ impl Background {
     }
 
     async fn heartbeat(&mut self) {
-        self.heartbeat_at = Instant::now() + HEARTBEAT_INTERVAL;
+        self.heartbeat_at = Instant::now() + self.shared.timing.heartbeat;
         let shared = &self.shared;
-        let (delivered, id) = {
+        let (due, known_as) = {
             let file = locked(&shared.file);
             // The proof of life for whoever finds the file later.
             let _ = file.touch();
             let contents = file.contents();
-            (
-                contents.was_delivered(),
-                contents.acknowledged.session_id.clone(),
-            )
+            let known_as = contents.acknowledged.session_id.clone();
+            (contents.was_delivered() && !contents.has_ended(), known_as)
         };
-        if !delivered || self.closed {
+        if !due || self.closed {
             return;
         }
         let event = SessionHeartbeatEvent {
@@ -176,7 +188,13 @@ impl Background {
             last_error: shared.last_error(),
         };
         let Ok(json) = event_json(&event) else { return };
-        match self.courier.heartbeat(json, id).await {
+        let message = Message {
+            kind: Kind::Heartbeat,
+            json,
+            session_id: shared.session_id.to_string(),
+            known_as,
+        };
+        match self.courier.heartbeat(message).await {
             Some(Answer::Closed) => self.closed = true,
             Some(Answer::NotFound) => {
                 // The start is sent again with the next round.

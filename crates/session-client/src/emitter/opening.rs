@@ -24,9 +24,6 @@ use crate::{
     spool::{Dropped, Header, Spool, SpoolFile},
 };
 
-/// How often a shell says that it lives.
-pub(super) const HEARTBEAT_INTERVAL: Duration = Duration::from_secs(30);
-
 pub(super) fn open(
     settings: &Settings,
     identity: Identity,
@@ -48,7 +45,8 @@ pub(super) fn open(
         .as_ref()
         .map(|process| process.boot_id.to_string());
     let emitter_id = fresh_id();
-    let start = start_event(identity, beginning, emitter_id, &clock);
+    let heartbeat = settings.timing.heartbeat;
+    let start = start_event(identity, beginning, emitter_id, heartbeat, &clock);
     let session_id = start.session_id();
     let header = Header {
         session_id: session_id.to_string(),
@@ -66,6 +64,7 @@ pub(super) fn open(
         storage,
         target: settings.target.clone(),
         bounds: settings.bounds,
+        timing: settings.timing,
         told,
         clock,
         began: Boottime::now(),
@@ -133,9 +132,10 @@ fn start_event(
     identity: Identity,
     beginning: Beginning,
     emitter_id: EventId,
+    heartbeat: Duration,
     clock: &Clock,
 ) -> SessionStartEvent {
-    let seconds = i64::try_from(HEARTBEAT_INTERVAL.as_secs()).unwrap_or(i64::MAX);
+    let seconds = i64::try_from(heartbeat.as_secs().max(1)).unwrap_or(i64::MAX);
     SessionStartEvent {
         event_version: EventVersion,
         event_id: fresh_id(),

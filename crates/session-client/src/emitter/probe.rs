@@ -2,8 +2,13 @@
 
 use std::{
     net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream},
-    os::unix::net::UnixStream,
+    path::Path,
     time::Duration,
+};
+
+use rustix::{
+    io::Errno,
+    net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, connect, socket_with},
 };
 
 use super::Connection;
@@ -12,13 +17,12 @@ use crate::{delivery::target::Target, state_folder::ShortPath};
 pub(super) fn connection(target: &Target, patience: Duration) -> Connection {
     let listens = match target {
         Target::Local { socket, authority } => {
-            // A Unix socket answers or refuses at once.
-            let connected =
-                ShortPath::of(socket).and_then(|path| UnixStream::connect(path.as_path()));
-            connected
-                .is_ok()
-                .then_some(true)
-                .or_else(|| local(authority, patience))
+            match at_socket(socket) {
+                Ok(()) => Some(true),
+                // Somebody listens there, and has more to do than to accept.
+                Err(Errno::AGAIN) => None,
+                Err(_) => local(authority, patience),
+            }
         }
         Target::Url(url) => authority(url).and_then(|authority| local(authority, patience)),
         Target::Program(_) => None,
@@ -30,6 +34,16 @@ pub(super) fn connection(target: &Target, patience: Duration) -> Connection {
         },
         None => Connection::Connecting,
     }
+}
+
+/// Connects to a Unix socket. A plain connect would wait while those that wait for the server are too many.
+fn at_socket(socket: &Path) -> Result<(), Errno> {
+    let path =
+        ShortPath::of(socket).map_err(|error| Errno::from_io_error(&error).unwrap_or(Errno::IO))?;
+    let address = SocketAddrUnix::new(path.as_path())?;
+    let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
+    let stream = socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None)?;
+    connect(&stream, &address)
 }
 
 fn authority(url: &str) -> Option<&str> {

@@ -22,6 +22,9 @@ use crate::state_folder;
 const FILE_BYTES_MAX: u64 = 16 * 1024 * 1024;
 /// How much of a block stays free for the end of a session, in bytes.
 const END_BYTES: u64 = 2048;
+/// How long a file may grow by notes of what became of its events: 1 MiB. What is not written down any more is done
+/// again by whoever reads the file next, which does no harm.
+const NOTES_BYTES_MAX: u64 = 1024 * 1024;
 /// The block size of common file systems, in bytes.
 const BLOCK_BYTES: u64 = 4096;
 /// The folder beside the files for those that are set aside.
@@ -343,10 +346,15 @@ impl SpoolFile {
         let mut bytes = Vec::new();
         record.encode(&mut bytes);
         let before = self.contents.length;
+        let is_note = matches!(record, Record::Acknowledged(_) | Record::Problem(_));
         self.contents.take(record, before + bytes.len() as u64);
         let Some(disk) = &self.disk else {
             return Ok(());
         };
+        if is_note && before > NOTES_BYTES_MAX {
+            self.contents.length = before;
+            return Ok(());
+        }
         write_whole(&disk.file, &bytes, before).map_err(|source| {
             // The file is as it was, and so is the place of its next record.
             self.contents.length = before;

@@ -3,18 +3,19 @@
 //! Such a server may refuse arguments that it does not know, so it gets only those that its list of tools names; and it
 //! gives sessions ids of its own.
 
+mod http;
+
 use std::{
     collections::{HashMap, HashSet},
     path::Path,
     process::Stdio,
-    sync::Once,
+    time::Duration,
 };
 
-use reqwest::redirect;
 use rmcp::{
     RoleClient,
-    model::{CallToolRequestParams, CallToolResult, ProtocolVersion, Tool},
-    service::{ClientLifecycleMode, ClientServiceExt, RunningService},
+    model::{CallToolRequestParams, CallToolResult, PaginatedRequestParams, ProtocolVersion, Tool},
+    service::{ClientLifecycleMode, ClientServiceExt, Peer, RunningService},
     transport::{
         StreamableHttpClientTransport, TokioChildProcess,
         streamable_http_client::StreamableHttpClientTransportConfig,
@@ -24,59 +25,69 @@ use serde_json::{Map, Value};
 use session_model::Timestamp;
 use tokio::process::Command;
 
-use super::{CALL_TIMEOUT, CallError, Message};
-use crate::{
-    connection::CONNECT_TIMEOUT,
-    delivery::answer::{Answer, Kind},
-};
+use super::{CallError, Message};
+use crate::delivery::answer::{Answer, Kind, for_people};
+use http::{Failure, Http};
+
+/// The most pages of a server's list of tools that are read. Ours, and those that we know, have one.
+const PAGES_MAX: usize = 100;
 
 pub(crate) struct Mcp {
     service: RunningService<RoleClient, ()>,
-    /// The arguments that each tool names; `None` where it takes any.
-    tools: HashMap<String, Option<HashSet<String>>>,
+    tools: Tools,
+    /// Why HTTP failed, which the SDK tells less clearly.
+    failure: Failure,
 }
 
+/// The arguments that each of our tools names; `None` where it takes any.
+type Tools = HashMap<String, Option<HashSet<String>>>;
+
 impl Mcp {
-    /// Connects over HTTP. Redirects are not followed: an event is for the server that was named.
-    pub(super) async fn connect(url: &str) -> Result<Self, CallError> {
-        install_tls();
-        let client = reqwest::Client::builder()
-            .redirect(redirect::Policy::none())
-            .connect_timeout(CONNECT_TIMEOUT)
-            .read_timeout(CALL_TIMEOUT)
-            .build()
-            .map_err(|error| with_causes(&error))?;
+    /// Connects over HTTP.
+    pub(super) async fn connect(url: &str, patience: Duration) -> Result<Self, CallError> {
+        let failure = Failure::default();
+        let http = Http::new(patience, failure.clone())?;
         let config = StreamableHttpClientTransportConfig::with_uri(url);
-        let transport = StreamableHttpClientTransport::with_client(client, config);
+        let transport = StreamableHttpClientTransport::with_client(http, config);
         let service = ().serve_with_lifecycle(transport, lifecycle()).await;
-        Self::ready(service.map_err(|error| with_causes(&error))?).await
+        let service = service.map_err(|error| failure.or(&error))?;
+        Self::ready(service, failure).await
     }
 
     /// Starts a program that serves on its standard input and output. It ends with this value.
     pub(super) async fn start(path: &Path) -> Result<Self, CallError> {
         let mut command = Command::new(path);
-        command.args(["mcp", "stdio"]).kill_on_drop(true);
+        // In a group of its own the Ctrl-C of the terminal, which is for the shell, does not end it.
+        command
+            .args(["mcp", "stdio"])
+            .process_group(0)
+            .kill_on_drop(true);
         let (transport, _) = TokioChildProcess::builder(command)
             .stderr(Stdio::null())
             .spawn()
             .map_err(|error| CallError::new(format!("cannot start {}: {error}", path.display())))?;
+        let failure = Failure::default();
         let service = ().serve_with_lifecycle(transport, lifecycle()).await;
-        Self::ready(service.map_err(|error| with_causes(&error))?).await
+        let service = service.map_err(|error| failure.or(&error))?;
+        Self::ready(service, failure).await
     }
 
-    async fn ready(service: RunningService<RoleClient, ()>) -> Result<Self, CallError> {
-        let tools = service
-            .list_all_tools()
-            .await
-            .map_err(|error| with_causes(&error))?;
-        let tools: HashMap<_, _> = tools.into_iter().map(|tool| arguments(&tool)).collect();
+    async fn ready(
+        service: RunningService<RoleClient, ()>,
+        failure: Failure,
+    ) -> Result<Self, CallError> {
+        let tools = tools(&service, &failure).await?;
         if !tools.contains_key(Kind::Start.tool()) {
             return Err(CallError::new(format!(
                 "it has no tool {}",
                 Kind::Start.tool()
             )));
         }
-        Ok(Self { service, tools })
+        Ok(Self {
+            service,
+            tools,
+            failure,
+        })
     }
 
     pub(super) fn is_closed(&self) -> bool {
@@ -110,18 +121,15 @@ impl Mcp {
             .map_err(|error| CallError::new(format!("the event cannot be read: {error}")))?;
         arguments.insert("event_type".to_owned(), message.kind.event_type().into());
         arguments.insert("sent_at".to_owned(), sent_at.to_string().into());
-        if let Some(id) = &message.session_id {
+        if let Some(id) = &message.known_as {
             arguments.insert("session_id".to_owned(), id.as_str().into());
         }
         if let Some(known) = known {
             arguments.retain(|name, _| known.contains(name));
         }
         let call = CallToolRequestParams::new(tool).with_arguments(arguments);
-        let result = self
-            .service
-            .call_tool(call)
-            .await
-            .map_err(|error| with_causes(&error))?;
+        let result = self.service.call_tool(call).await;
+        let result = result.map_err(|error| self.failure.or(&error))?;
         Ok(answer(message.kind, result))
     }
 }
@@ -132,6 +140,25 @@ fn lifecycle() -> ClientLifecycleMode {
         preferred_versions: vec![ProtocolVersion::LATEST],
         legacy_version: None,
     }
+}
+
+/// Reads the list of tools, and keeps what it says of ours.
+async fn tools(service: &Peer<RoleClient>, failure: &Failure) -> Result<Tools, CallError> {
+    let ours = [Kind::Start, Kind::End, Kind::Heartbeat].map(Kind::tool);
+    let mut tools = Tools::new();
+    let mut cursor = None;
+    for _ in 0..PAGES_MAX {
+        let page = PaginatedRequestParams::default().with_cursor(cursor.take());
+        let page = service.list_tools(Some(page)).await;
+        let page = page.map_err(|error| failure.or(&error))?;
+        let known = page.tools.iter().map(arguments);
+        tools.extend(known.filter(|(name, _)| ours.contains(&name.as_str())));
+        cursor = page.next_cursor;
+        if cursor.is_none() || tools.len() == ours.len() {
+            return Ok(tools);
+        }
+    }
+    Err(CallError::new("its list of tools does not end"))
 }
 
 /// Gives a tool's name and the arguments that it names.
@@ -156,32 +183,9 @@ fn answer(kind: Kind, result: CallToolResult) -> Answer {
         Some(value) => Answer::of(kind, &value, failed),
         None => Answer::NotTaken {
             cause: match text() {
-                Some(text) => text.text.chars().take(500).collect(),
+                Some(text) => for_people(&text.text),
                 None => "its answer is empty".to_owned(),
             },
         },
     }
-}
-
-/// The TLS library wants its cryptography named once for the process.
-fn install_tls() {
-    static ONCE: Once = Once::new();
-    ONCE.call_once(|| {
-        // A program that has named one already keeps it.
-        let _ = rustls::crypto::ring::default_provider().install_default();
-    });
-}
-
-/// Says what failed, and why.
-fn with_causes(error: &(dyn std::error::Error + 'static)) -> CallError {
-    let mut text = error.to_string();
-    let mut next = error.source();
-    while let Some(cause) = next {
-        let cause_text = cause.to_string();
-        if !text.contains(&cause_text) {
-            text = format!("{text}: {cause_text}");
-        }
-        next = cause.source();
-    }
-    CallError::new(text)
 }

@@ -6,10 +6,10 @@ use hyper::{Method, StatusCode, body::Bytes, header::RETRY_AFTER};
 use serde_json::Value;
 use session_model::Timestamp;
 
-use super::{CALL_TIMEOUT, CallError, Message};
+use super::{CallError, Message};
 use crate::{
     connection::{Ask, Connection},
-    delivery::answer::Answer,
+    delivery::answer::{Answer, for_people},
     problem::Problem,
 };
 
@@ -17,8 +17,6 @@ use crate::{
 pub(super) const BATCH_MAX: usize = 256;
 /// The most bytes of an answer: 1 MiB, far more than 256 results.
 const ANSWER_BYTES_MAX: usize = 1024 * 1024;
-/// How long `/health` may take to tell what server it is: 2 seconds.
-const HEALTH_TIMEOUT: Duration = Duration::from_secs(2);
 
 pub(crate) struct Ours {
     connection: Connection,
@@ -30,12 +28,12 @@ impl Ours {
     }
 
     /// Asks a server whether it is one of ours.
-    pub(super) async fn recognise(mut connection: Connection) -> Option<Self> {
+    pub(super) async fn recognise(mut connection: Connection, patience: Duration) -> Option<Self> {
         let ask = Ask {
             method: Method::GET,
             path: "/health",
             body: None,
-            patience: HEALTH_TIMEOUT,
+            patience,
             answer_bytes_max: ANSWER_BYTES_MAX,
         };
         let (_, body) = connection.ask(ask).await.ok()?;
@@ -53,22 +51,23 @@ impl Ours {
         &mut self,
         messages: &[Message],
         sent_at: Timestamp,
+        patience: Duration,
     ) -> Result<Vec<Answer>, CallError> {
         let ask = Ask {
             method: Method::POST,
             path: "/api/events",
             body: Some(("application/x-ndjson", lines(messages, sent_at))),
-            patience: CALL_TIMEOUT,
+            patience,
             answer_bytes_max: ANSWER_BYTES_MAX,
         };
         let (head, body) = self.connection.ask(ask).await?;
         if head.status() != StatusCode::OK {
             let retry_after = head.headers().get(RETRY_AFTER);
             return Err(CallError {
-                cause: refusal(head.status(), &body),
                 retry_after: retry_after
                     .and_then(|seconds| seconds.to_str().ok()?.parse().ok())
                     .map(Duration::from_secs),
+                ..CallError::new(refusal(head.status(), &body))
             });
         }
         let results: Vec<Value> = serde_json::from_slice(&body)
@@ -82,8 +81,18 @@ impl Ours {
         }
         let answers = messages.iter().zip(&results);
         Ok(answers
-            .map(|(message, result)| Answer::of(message.kind, result, false))
+            .map(|(message, result)| answer(message, result))
             .collect())
+    }
+}
+
+/// Reads a result. A server of ours knows each session by its own id: another one is the answer to something else.
+fn answer(message: &Message, result: &Value) -> Answer {
+    match Answer::of(message.kind, result, false) {
+        Answer::Taken { session_id } if session_id != message.session_id => Answer::NotTaken {
+            cause: for_people(&format!("it answered for another session, {session_id}")),
+        },
+        answer => answer,
     }
 }
 
