@@ -81,7 +81,7 @@ fn status(home: &Home) -> Value {
 
 fn list(home: &Home, flags: &str) -> Vec<Value> {
     let ran: Ran = home
-        .cli(&format!("event-buffer list --format json {flags}").trim_end())
+        .cli(format!("event-buffer list --format json {flags}").trim_end())
         .with_code(0);
     serde_json::from_value(ran.json()).unwrap()
 }
@@ -109,10 +109,7 @@ fn a_server_adopts_what_dead_shells_left_before_it_began() {
     assert_eq!(record["status"], "lost");
     assert_eq!(record["end_known_by"], "process_gone");
     assert_eq!(record["closed_by"], "session-buddy server");
-    assert_eq!(
-        record["end_earliest"].as_str().unwrap() <= record["end_latest"].as_str().unwrap(),
-        true
-    );
+    assert!(record["end_earliest"].as_str().unwrap() <= record["end_latest"].as_str().unwrap());
     assert_eq!(status(&server)["files"], 0);
 }
 
