@@ -3,6 +3,7 @@
 //! - [`mod@test`]: the two stages, hermetic and external, and the installation of what they need.
 //! - [`mod@bench`]: the figures, each beside its target, measured over whole paths with real processes.
 //! - [`kill9`]: the crash test; the external stage runs it.
+//! - [`shells`]: real shells and what goes wrong between them and the server; the external stage runs it.
 //! - [`baseline`]: what the server is compared with, as a process of its own.
 //! - [`load`]: the load generator; [`http`] and [`event`] are what it sends; [`server`] is what it sends it to.
 #![expect(
@@ -20,6 +21,7 @@ mod kill9;
 mod load;
 mod process;
 mod server;
+mod shells;
 mod test;
 mod workspace;
 
@@ -44,6 +46,9 @@ enum Chore {
     /// Kill the server at random moments under load and check what it kept
     #[command(hide = true)]
     Kill9(kill9::Options),
+    /// Open and end real shells, and check what the server says of them
+    #[command(hide = true)]
+    Shells(shells::Options),
     /// Serve what the server is compared with
     #[command(hide = true)]
     Baseline,
@@ -54,6 +59,7 @@ fn main() -> ExitCode {
         Chore::Test(options) => test::run(&options),
         Chore::Bench(options) => bench::run(&options),
         Chore::Kill9(options) => kill9::run(&options),
+        Chore::Shells(options) => shells::run(&options),
         Chore::Baseline => baseline::serve(),
     };
     match outcome {

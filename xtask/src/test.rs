@@ -86,12 +86,17 @@ fn external(report: &mut Report) -> Result<()> {
     };
     for step in [
         cargo("build", "build --locked -p session-buddy"),
+        cargo(
+            "build example",
+            "build --locked -p admin-shell --example billing",
+        ),
         program("mcp client", "mcp_client.py", 120),
         program("documents", "documents.py", 180),
         cargo(
             "kill -9",
             "run --quiet --locked -p xtask -- kill9 --kills 200",
         ),
+        cargo("shells", "run --quiet --locked -p xtask -- shells"),
     ] {
         report.run("external", &step)?;
     }

@@ -37,6 +37,14 @@ pub(crate) fn session_buddy(profile: Profile) -> PathBuf {
     })
 }
 
+/// The example shell, as cargo builds it.
+pub(crate) fn billing(profile: Profile) -> PathBuf {
+    target().join(match profile {
+        Profile::Debug => "debug/examples/billing",
+        Profile::Release => "release/examples/billing",
+    })
+}
+
 /// The cargo that runs us.
 pub(crate) fn cargo() -> String {
     std::env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned())
