@@ -1,9 +1,9 @@
 //! From the spool to a server: one path, for a live shell, for those who adopt what dead ones left, online and offline.
 //!
 //! - [`target`]: where events go.
-//! - [`transport`]: how they travel.
+//! - `transport`: how they travel.
 //! - [`answer`]: what a server says to an event.
-//! - [`batch`]: what is sent next, and what the answers mean.
+//! - `batch`: what is sent next, and what the answers mean.
 //! - [`retry`], [`breaker`]: when a call is made again, and when a server is left alone. Time is passed in.
 //! - [`timing`]: how long all this takes.
 //! - [`adoption`]: what dead shells left.
