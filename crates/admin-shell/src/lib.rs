@@ -1,0 +1,34 @@
+//! A shell for administrators that is tracked without a line of code for it.
+//!
+//! ```no_run
+//! use admin_shell::AdminShell;
+//!
+//! fn main() -> std::process::ExitCode {
+//!     AdminShell::builder("billing", env!("CARGO_PKG_VERSION"))
+//!         .adapters(["ledger", "mailer"])
+//!         .helper("refund(order_id) - refund an order", |order_id: i64| format!("refunded {order_id}"))
+//!         .run()
+//! }
+//! ```
+//!
+//! - `builder`: what a component says of its shell; [`AdminShell`], [`Builder`], [`ShellArgs`].
+//! - [`helper`]: functions, objects and magics as data.
+//! - [`output`]: what they give, and how it is written.
+//! - `shell`: a run, from the banner to the end of the session.
+//! - `language`: what people type, and Python's spellings of it; `engine`: the scripts, under limits.
+
+mod arguments;
+mod builder;
+mod catalogue;
+mod console;
+mod engine;
+pub mod helper;
+mod interrupt;
+mod language;
+pub mod output;
+mod shell;
+
+pub use arguments::ShellArgs;
+pub use builder::{AdminShell, Builder};
+pub use helper::{Context, HelperError};
+pub use output::{Column, Format, Kind, Record, Reply, Table, View};

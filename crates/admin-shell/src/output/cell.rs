@@ -1,0 +1,68 @@
+//! A value in a table.
+
+use serde_json::Value;
+use session_model::{Timestamp, escape};
+use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
+
+use super::{Kind, View, literal, view::length};
+
+/// Writes a value for people, on one line; nothing for null.
+pub(super) fn show(value: &Value, kind: Kind, view: &View) -> String {
+    match (value, kind) {
+        (Value::Null, _) => String::new(),
+        (Value::String(text), Kind::Time) => match text.parse::<Timestamp>() {
+            Ok(at) => view.time(at),
+            Err(_) => one_line(text),
+        },
+        (Value::Number(number), Kind::Seconds) => {
+            #[expect(
+                clippy::cast_possible_truncation,
+                reason = "saturates, and whole seconds are what is shown"
+            )]
+            let seconds = number.as_f64().map(|seconds| seconds as i64);
+            seconds.map_or_else(|| number.to_string(), length)
+        }
+        (Value::String(text), _) => one_line(text),
+        (value, _) => literal::repr(value),
+    }
+}
+
+fn one_line(text: &str) -> String {
+    escape::for_line(text).into_owned()
+}
+
+/// Gives how many columns of a terminal a text takes.
+pub(super) fn width(text: &str) -> usize {
+    text.width()
+}
+
+/// Cuts a text to a number of columns, with an ellipsis where something is missing.
+pub(super) fn cut(text: &str, columns: usize) -> String {
+    if width(text) <= columns {
+        return text.to_owned();
+    }
+    let mut taken = String::new();
+    let mut used = 1;
+    for c in text.chars() {
+        used += c.width().unwrap_or(0);
+        if used > columns {
+            break;
+        }
+        taken.push(c);
+    }
+    taken.push('…');
+    taken
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_text_is_cut_at_what_is_seen_of_it() {
+        assert_eq!(cut("billing", 7), "billing");
+        assert_eq!(cut("billing", 4), "bil…");
+        assert_eq!(cut("日本語", 5), "日本…");
+        assert_eq!(cut("日本語", 4), "日…");
+    }
+}

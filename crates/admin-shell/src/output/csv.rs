@@ -1,0 +1,53 @@
+//! Results for spreadsheets.
+
+use serde_json::Value;
+use session_model::escape;
+
+use super::{Reply, Table};
+
+/// Writes a header and a line each; a single value is a table of one row and one column, `value`.
+pub(super) fn write(reply: &Reply) -> String {
+    match reply {
+        Reply::Nothing => String::new(),
+        Reply::Table(table) => lines(table),
+        Reply::Record(record) => {
+            let (keys, values): (Vec<_>, Vec<_>) = record.columns().unzip();
+            [line(keys), line(values.into_iter().map(cell))].concat()
+        }
+        Reply::Value(Value::Array(items)) if items.iter().all(Value::is_object) => {
+            lines(&Table::of_maps(items))
+        }
+        Reply::Value(value) => [line(["value"]), line([cell(value)])].concat(),
+    }
+}
+
+fn lines(table: &Table) -> String {
+    let rows = table.rows().map(|row| line(row.iter().map(cell)));
+    std::iter::once(line(table.keys())).chain(rows).collect()
+}
+
+fn line(cells: impl IntoIterator<Item: AsRef<[u8]>>) -> String {
+    let mut writer = csv::Writer::from_writer(Vec::new());
+    // Writing to a Vec cannot fail.
+    let _ = writer.write_record(cells);
+    let bytes = writer.into_inner().unwrap_or_default();
+    String::from_utf8(bytes).unwrap_or_default()
+}
+
+/// Gives a value as a cell. Characters that act on a terminal are escaped, and a text that a spreadsheet would take for
+/// a formula gets an apostrophe in front of it.
+fn cell(value: &Value) -> String {
+    match value {
+        Value::Null => String::new(),
+        Value::String(text) => {
+            let guard = if text.starts_with(['=', '+', '-', '@', '\t', '\r']) {
+                "'"
+            } else {
+                ""
+            };
+            format!("{guard}{}", escape::for_line(text))
+        }
+        Value::Array(_) | Value::Object(_) => escape::in_json(&value.to_string()).into_owned(),
+        Value::Bool(_) | Value::Number(_) => value.to_string(),
+    }
+}

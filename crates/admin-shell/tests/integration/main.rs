@@ -1,0 +1,7 @@
+//! The example shells as their users run them.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+mod ends;
+mod harness;
+mod scripts;
+mod tracking;
