@@ -124,7 +124,11 @@ impl Adopter {
             } else {
                 LostCause::ProcessGone
             }),
-            last_seen: Some(last_seen.min(now)),
+            last_seen: Some(
+                last_seen
+                    .max(began(file.contents()).unwrap_or(last_seen))
+                    .min(now),
+            ),
             reported_by: Some(leaving::text(&self.reported_by)),
             emitter_id: None,
             sequence: None,
@@ -134,6 +138,13 @@ impl Adopter {
         let _ = file.append_end(json);
         Ok(())
     }
+}
+
+/// Gives when the session began. The clock of a file's last change may lag behind the one that its shell read, so that a
+/// shell could seem to have been seen last before it began.
+fn began(contents: &Contents) -> Option<Timestamp> {
+    let start: serde_json::Value = serde_json::from_str(&contents.start()?.json).ok()?;
+    start["timestamp"].as_str()?.parse().ok()
 }
 
 /// Brings adopted files to the server and clears away what is done. Gives whether the server takes events.
