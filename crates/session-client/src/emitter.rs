@@ -166,7 +166,17 @@ impl Emitter {
 
     /// Tells how the delivery goes.
     pub fn status(&self) -> Status {
-        status::of(&self.shared)
+        status::of(&self.shared, &self.shared.delivery())
+    }
+
+    /// Waits until the delivery goes otherwise than `known`, and tells how; `None` when it did not within `patience`. A
+    /// shell that says above its prompt what changed waits here on a thread of its own.
+    pub fn wait_changed(&self, known: &Status, patience: Duration) -> Option<Status> {
+        let now = |delivery: &Delivery| status::of(&self.shared, delivery);
+        let delivery = self
+            .shared
+            .wait(patience, |delivery| now(delivery) != *known);
+        Some(now(&delivery)).filter(|status| status != known)
     }
 
     /// Looks, for at most `patience`, whether somebody listens where events go: a plain connect, without a word. A

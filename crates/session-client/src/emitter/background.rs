@@ -6,7 +6,7 @@ use std::{
 };
 
 use jiff::SignedDuration;
-use session_model::{SessionHeartbeatEvent, words::SessionHeartbeatType};
+use session_model::{SessionHeartbeatEvent, Timestamp, words::SessionHeartbeatType};
 use tokio::{runtime, time};
 
 use super::Shared;
@@ -45,6 +45,8 @@ struct Background {
     adopt_at: Instant,
     /// The server has said that the session is closed, so that heartbeats mean nothing to it.
     closed: bool,
+    /// Until when the server is left alone, also as wall time, which would be another one each time it is computed.
+    circuit: Option<(Instant, Timestamp)>,
     /// What the start event told of what was dropped, until a server has taken it.
     to_tell: Option<(Dropped, Spool)>,
 }
@@ -69,6 +71,7 @@ impl Background {
             heartbeat_at: now + shared.timing.heartbeat.mul_f64(0.5 + fastrand::f64() / 2.0),
             adopt_at: now + shared.timing.adoption_delay,
             closed: false,
+            circuit: None,
             to_tell: shared.told.clone().zip(shared.spool.clone()),
             shared,
         }
@@ -131,21 +134,28 @@ impl Background {
             // Told twice is better than not at all.
             let _ = spool.told_of(&told);
         }
+        self.note_circuit(now);
         let mut delivery = self.shared.delivery();
         delivery.started |= was_delivered;
         delivery.refused = refused;
         delivery.last_error = self.courier.last_error().map(str::to_owned);
         delivery.connected |= delivery.started && delivery.last_error.is_none();
         delivery.silent_until = self.courier.silent_until(now);
-        delivery.circuit_open_until = self.courier.circuit_open_until().map(|until| {
-            let wait = SignedDuration::try_from(until.saturating_duration_since(now));
-            self.shared
-                .clock
-                .now()
-                .saturating_add(wait.unwrap_or_default())
-        });
+        delivery.circuit_open_until = self.circuit.map(|(_, until)| until);
         drop(delivery);
         self.shared.changed.notify_all();
+    }
+
+    fn note_circuit(&mut self, now: Instant) {
+        let until = self.courier.circuit_open_until();
+        if until == self.circuit.map(|(until, _)| until) {
+            return;
+        }
+        self.circuit = until.map(|until| {
+            let wait = SignedDuration::try_from(until.saturating_duration_since(now));
+            let now = self.shared.clock.now();
+            (until, now.saturating_add(wait.unwrap_or_default()))
+        });
     }
 
     /// Clears away a session that is over; gives whether it is.

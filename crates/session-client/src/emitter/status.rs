@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use session_model::Timestamp;
 
-use super::Shared;
+use super::{Delivery, Shared};
 
 /// How the tracking of a shell goes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -49,8 +49,7 @@ pub enum Storage {
     },
 }
 
-pub(super) fn of(shared: &Shared) -> Status {
-    let delivery = shared.delivery();
+pub(super) fn of(shared: &Shared, delivery: &Delivery) -> Status {
     let connection = match (&delivery.last_error, delivery.connected) {
         (None, true) => Connection::Connected,
         (None, false) => Connection::Connecting,

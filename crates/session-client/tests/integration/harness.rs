@@ -1,0 +1,9 @@
+//! Shells in a home of their own, and servers that do as they are told.
+
+mod home;
+mod record;
+mod server;
+
+pub(crate) use home::*;
+pub(crate) use record::{Record, events, id_of_start, refusal, result};
+pub(crate) use server::{DEADLINE, Reply, Request, Server};

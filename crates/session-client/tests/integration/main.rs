@@ -1,0 +1,6 @@
+//! The client as shells and servers see it: through its public surface, against servers that do as they are told.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod harness;
+mod status;
