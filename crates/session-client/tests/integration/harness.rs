@@ -1,9 +1,11 @@
 //! Shells in a home of their own, and servers that do as they are told.
 
+mod foreign;
 mod home;
 mod record;
 mod server;
 
+pub(crate) use foreign::{Foreign, Manner, ProtocolRevision, Tools, USUAL};
 pub(crate) use home::*;
 pub(crate) use record::{Record, events, id_of_start, refusal, result};
 pub(crate) use server::{DEADLINE, Reply, Request, Server};

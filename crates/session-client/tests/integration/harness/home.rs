@@ -103,6 +103,12 @@ impl Home {
         self.replay_by(&mut self.courier())
     }
 
+    /// Brings it in another time than the shells have.
+    pub(crate) fn replay_in(&self, timing: Timing) -> Report {
+        let target = self.settings.target.clone();
+        self.replay_by(&mut Courier::with_timing(target, clock(), timing))
+    }
+
     pub(crate) fn replay_by(&self, courier: &mut Courier) -> Report {
         let adopter = Adopter {
             reported_by: "replay".to_owned(),

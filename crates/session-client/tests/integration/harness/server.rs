@@ -234,14 +234,19 @@ fn accept(listener: &Listener, shared: &Arc<Shared>) {
             shared.open.lock().unwrap().push(copy);
         }
         let shared = Arc::clone(shared);
-        // A connection that breaks is what some tests are about.
-        thread::spawn(move || drop(serve(stream, number, &shared)));
+        thread::spawn(move || serve(stream, number, &shared));
     }
 }
 
-fn serve(stream: Stream, connection: usize, shared: &Shared) -> io::Result<()> {
+fn serve(stream: Stream, connection: usize, shared: &Shared) {
     let mut stream = BufReader::new(stream);
-    while let Some(request) = read(&mut stream, connection)? {
+    // A connection that breaks is what some tests are about.
+    let _ = converse(&mut stream, connection, shared);
+    stream.get_ref().shut_down();
+}
+
+fn converse(stream: &mut BufReader<Stream>, connection: usize, shared: &Shared) -> io::Result<()> {
+    while let Some(request) = read(stream, connection)? {
         let behaviour = Arc::clone(&shared.behaviour.lock().unwrap());
         let reply = behaviour(&request);
         shared.requests.lock().unwrap().push(request);
@@ -262,9 +267,9 @@ fn serve(stream: Stream, connection: usize, shared: &Shared) -> io::Result<()> {
                 stream.get_mut().write_all(&bytes)?;
                 return Ok(());
             }
-            Reply::Drip(bytes) => return drip(&mut stream, &bytes),
+            Reply::Drip(bytes) => return drip(stream, &bytes),
             Reply::Never => {
-                io::copy(&mut stream, &mut io::sink())?;
+                io::copy(stream, &mut io::sink())?;
                 return Ok(());
             }
             Reply::Close => return Ok(()),
