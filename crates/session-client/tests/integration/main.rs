@@ -4,5 +4,6 @@
 
 mod foreign;
 mod harness;
+mod lying;
 mod ours;
 mod status;
