@@ -130,7 +130,7 @@ fn a_refused_event_sets_only_its_own_file_aside() {
             let server = Server::unix(&home.socket(), {
                 let (record, bad) = (record.clone(), dead[1].clone());
                 move |request| {
-                    let result = |event: &Value| {
+                    let result_of = |event: &Value| {
                         if session_of(event) == bad && event["event_type"] == refused_type {
                             refusal(
                                 (refused_type == "session_end").then_some(bad.as_str()),
@@ -140,9 +140,7 @@ fn a_refused_event_sets_only_its_own_file_aside() {
                             record.take(event)
                         }
                     };
-                    Reply::json(Value::from(
-                        events(request).iter().map(result).collect::<Vec<_>>(),
-                    ))
+                    results(request, result_of)
                 }
             });
             let report = home.replay();
@@ -336,9 +334,7 @@ fn a_server_that_never_knows_what_it_took_is_not_asked_for_ever() {
             Some("session_start") => result(&session_of(event), "tracked"),
             _ => result(&session_of(event), "not_found"),
         };
-        Reply::json(Value::from(
-            events(request).iter().map(answer).collect::<Vec<_>>(),
-        ))
+        results(request, answer)
     });
     assert_eq!(
         home.replay(),

@@ -45,7 +45,7 @@ fn a_thread_of_the_shell_can_wait_for_the_next_change() {
     let (tell, told) = mpsc::channel();
     thread::spawn({
         let shell = shell.clone();
-        move || tell.send(shell.wait_changed(&shell.status(), DEADLINE))
+        move || drop(tell.send(shell.wait_changed(&shell.status(), DEADLINE)))
     });
     let _server = Server::unix(&home.socket(), Record::default().server());
     shell.deliver();

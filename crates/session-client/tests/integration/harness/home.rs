@@ -7,6 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use serde_json::Value;
 use session_client::{
     Beginning, Clock, Emitter, Ending, Settings,
     delivery::{
@@ -120,6 +121,19 @@ impl Home {
         runtime
             .unwrap()
             .block_on(adopter.run(self.spool().files().unwrap(), courier))
+    }
+
+    /// Gives the start event that a shell has spooled.
+    pub(crate) fn start_of(&self, shell: &Emitter) -> Value {
+        let path = self.path_of(shell);
+        let contents = look(&path).unwrap().unwrap().contents.unwrap();
+        serde_json::from_str(&contents.start().unwrap().json).unwrap()
+    }
+
+    /// Gives the path of a shell's file.
+    pub(crate) fn path_of(&self, shell: &Emitter) -> PathBuf {
+        self.state()
+            .join(format!("spool/{}.spool", shell.session_id()))
     }
 
     /// Gives why the only file that waits was not delivered.

@@ -41,13 +41,7 @@ impl Record {
     pub(crate) fn answer(&self, request: &Request) -> Reply {
         match request.path.as_str() {
             "/health" => Reply::json(json!({"service": "session-buddy", "accepting_events": true})),
-            "/api/events" => {
-                let results: Vec<_> = events(request)
-                    .iter()
-                    .map(|event| self.take(event))
-                    .collect();
-                Reply::json(Value::from(results))
-            }
+            "/api/events" => results(request, |event| self.take(event)),
             _ => Reply::status(404),
         }
     }
@@ -116,7 +110,13 @@ pub(crate) fn events(request: &Request) -> Vec<Value> {
         .collect()
 }
 
-/// Gives the results of events in the sessions of which none has anything wrong with it.
+/// Gives the results of the events of a request.
+pub(crate) fn results(request: &Request, result: impl Fn(&Value) -> Value) -> Reply {
+    let results: Vec<_> = events(request).iter().map(result).collect();
+    Reply::json(Value::from(results))
+}
+
+/// Gives a result that says yes.
 pub(crate) fn result(session_id: &str, status: &str) -> Value {
     json!({"session_id": session_id, "status": status, "error": null, "error_code": null})
 }

@@ -5,7 +5,10 @@ use std::{
     fs,
     io::{self, BufRead, BufReader, Read, Write},
     net::{Shutdown, TcpListener, TcpStream},
-    os::unix::net::{UnixListener, UnixStream},
+    os::unix::{
+        fs::fchown,
+        net::{UnixListener, UnixStream},
+    },
     path::{Path, PathBuf},
     sync::{
         Arc, Condvar, Mutex,
@@ -103,6 +106,17 @@ enum Listener {
 impl Server {
     pub(crate) fn tcp(behaviour: impl Fn(&Request) -> Reply + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let door = Door::Tcp(listener.local_addr().unwrap().port());
+        Self::start(Listener::Tcp(listener), door, Arc::new(behaviour))
+    }
+
+    /// Listens on a socket of another user, as far as the kernel's tables tell.
+    pub(crate) fn tcp_of(
+        uid: u32,
+        behaviour: impl Fn(&Request) -> Reply + Send + Sync + 'static,
+    ) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        fchown(&listener, Some(uid), None).unwrap();
         let door = Door::Tcp(listener.local_addr().unwrap().port());
         Self::start(Listener::Tcp(listener), door, Arc::new(behaviour))
     }
