@@ -11,6 +11,7 @@ mod probe;
 mod status;
 
 use std::{
+    path::PathBuf,
     sync::{
         Arc, Condvar, Mutex, PoisonError,
         atomic::{AtomicU64, Ordering},
@@ -74,14 +75,14 @@ struct Shared {
     session_id: SessionId,
     emitter_id: session_model::EventId,
     file: Mutex<SpoolFile>,
-    /// Where the file is; `None` in memory.
-    spool: Option<Spool>,
     storage: Storage,
+    /// State folders in whose spools dead shells may have left something; none where the spool is not used.
+    folders: Vec<PathBuf>,
     target: Target,
     bounds: Bounds,
     timing: Timing,
-    /// What the start event told of what was dropped.
-    told: Option<Dropped>,
+    /// What the start event told of what was dropped, and where that is counted.
+    told: Option<(Dropped, Spool)>,
     clock: Clock,
     began: Boottime,
     commands: AtomicU64,
@@ -110,6 +111,7 @@ struct Delivery {
     started: bool,
     finished: bool,
     refused: Option<String>,
+    unusable: Vec<String>,
 }
 
 /// A clock that counts suspension, as the length of a session should.

@@ -13,13 +13,16 @@ use super::Shared;
 use crate::{
     delivery::{
         Courier, Outcome,
-        adoption::{Adopter, event_json},
-        answer::{Answer, Kind},
+        adoption::{Adopter, Report, event_json},
+        answer::{Answer, Kind, for_people},
         locked,
         transport::Message,
     },
     spool::{Dropped, Spool},
 };
+
+/// How many files that cannot be used are named.
+const UNUSABLE_MAX: usize = 10;
 
 /// Starts the thread. Where there can be none, what is spooled waits for others.
 pub(super) fn spawn(shared: &Arc<Shared>) {
@@ -72,7 +75,7 @@ impl Background {
             adopt_at: now + shared.timing.adoption_delay,
             closed: false,
             circuit: None,
-            to_tell: shared.told.clone().zip(shared.spool.clone()),
+            to_tell: shared.told.clone(),
             shared,
         }
     }
@@ -217,19 +220,37 @@ impl Background {
     /// Brings what dead shells left, if the server takes events, and keeps what waits within its bounds. Given up when
     /// this shell has something to bring itself.
     async fn look_after_others(&mut self, online: bool) {
-        let Some(spool) = self.shared.spool.clone() else {
-            return;
-        };
-        if online && let Ok(paths) = spool.files() {
+        let folders = self.shared.folders.iter();
+        let spools: Vec<_> = folders
+            .filter_map(|folder| Spool::open_existing(folder).ok()?)
+            .collect();
+        if online {
+            let paths = spools.iter().filter_map(|spool| spool.files().ok());
             tokio::select! {
                 biased;
                 () = self.shared.wake.notified() => return,
-                _ = self.adopter.run(paths, &mut self.courier) => {}
+                report = self.adopter.run(paths.flatten(), &mut self.courier) => {
+                    self.shared.delivery().unusable = lines(&report);
+                }
             }
         }
-        // What cannot be counted now is counted by the next shell.
-        let _ = spool.enforce(self.shared.bounds, self.shared.clock.now());
+        for spool in spools {
+            // What cannot be counted now is counted by the next shell.
+            let _ = spool.enforce(self.shared.bounds, self.shared.clock.now());
+        }
     }
+}
+
+/// Tells of the first files that cannot be used.
+fn lines(report: &Report) -> Vec<String> {
+    let mut lines: Vec<_> = report
+        .unusable
+        .iter()
+        .map(|(path, why)| for_people(&format!("{}: {why}", path.display())))
+        .collect();
+    lines.sort();
+    lines.truncate(UNUSABLE_MAX);
+    lines
 }
 
 /// Spreads an interval over half to one and a half of it.

@@ -15,6 +15,8 @@ pub struct Status {
     pub acknowledged: bool,
     /// Why the server refused the session for good.
     pub refused: Option<String>,
+    /// Files in the spool that cannot be used, and why, each as a line; at most ten.
+    pub unusable: Vec<String>,
     /// Until when the server is left alone after three failed calls in a row.
     pub circuit_open_until: Option<Timestamp>,
     /// Where events wait.
@@ -61,6 +63,7 @@ pub(super) fn of(shared: &Shared, delivery: &Delivery) -> Status {
         connection,
         acknowledged: delivery.started,
         refused: delivery.refused.clone(),
+        unusable: delivery.unusable.clone(),
         circuit_open_until: delivery.circuit_open_until,
         storage: shared.storage.clone(),
         destination: shared.target.to_string(),
