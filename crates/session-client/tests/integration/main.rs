@@ -6,6 +6,7 @@ mod bounds;
 mod environment;
 mod foreign;
 mod harness;
+mod heartbeats;
 mod lying;
 mod ours;
 mod status;
