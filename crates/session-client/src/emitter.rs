@@ -32,7 +32,7 @@ use uuid::Uuid;
 use crate::{
     Clock,
     delivery::{adoption::event_json, locked, target::Target, timing::Timing},
-    identity::Identity,
+    identity::{Identity, PARENT_SESSION_ID},
     leaving,
     settings::Settings,
     spool::{Bounds, Dropped, Spool, SpoolFile},
@@ -149,6 +149,12 @@ impl Emitter {
     /// Gives the session's id, which no server has to be asked for.
     pub fn session_id(&self) -> &SessionId {
         &self.shared.session_id
+    }
+
+    /// Gives the environment variable, and its value, by which a program that the shell starts knows the session that it
+    /// was started in: its own sessions then name this one as their parent.
+    pub fn for_children(&self) -> (&'static str, &str) {
+        (PARENT_SESSION_ID, self.shared.session_id.as_str())
     }
 
     /// Gives what went wrong at the beginning, to be said once.

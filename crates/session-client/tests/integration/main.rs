@@ -10,3 +10,4 @@ mod heartbeats;
 mod lying;
 mod ours;
 mod status;
+mod strangers;
