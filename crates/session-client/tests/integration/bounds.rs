@@ -171,7 +171,7 @@ fn a_file_that_cannot_be_read_does_not_keep_the_others() {
     }
     let home = Home::new();
     let dead = dead_shells(&home, 3);
-    fs::set_permissions(path(&home, &dead[0]), fs::Permissions::from_mode(0)).unwrap();
+    fs::set_permissions(path(&home, &dead[0]), fs::Permissions::from_mode(0o000)).unwrap();
     assert_eq!(home.spool().enforce(events(4), now()).unwrap(), 1);
     assert_eq!(home.waiting(), sorted(&[dead[0].clone(), dead[2].clone()]));
 }

@@ -7,7 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use session_client::{
     Beginning, Clock, Emitter, Ending, Settings,
     delivery::{
@@ -187,7 +187,12 @@ pub(crate) fn now() -> Timestamp {
 }
 
 pub(crate) fn begin(settings: &Settings) -> Emitter {
-    begin_in(settings, &|name| std::env::var_os(name))
+    begin_with(settings, json!({}))
+}
+
+/// Begins with metadata.
+pub(crate) fn begin_with(settings: &Settings, metadata: Value) -> Emitter {
+    begun(settings, &|name| std::env::var_os(name), metadata)
 }
 
 /// Begins in an environment.
@@ -195,19 +200,23 @@ pub(crate) fn begin_in(
     settings: &Settings,
     variable: &dyn Fn(&str) -> Option<OsString>,
 ) -> Emitter {
+    begun(settings, variable, json!({}))
+}
+
+fn begun(
+    settings: &Settings,
+    variable: &dyn Fn(&str) -> Option<OsString>,
+    metadata: Value,
+) -> Emitter {
     let beginning = Beginning {
         component: "billing".parse().unwrap(),
         shell_type: "BillingShell".to_owned(),
         session_type: SessionType::default(),
         reason: None,
-        metadata: serde_json::Map::new(),
+        metadata: metadata.as_object().unwrap().clone(),
     };
-    Emitter::begin(
-        settings,
-        Identity::of_this_process(variable),
-        beginning,
-        clock(),
-    )
+    let identity = Identity::of_this_process(variable);
+    Emitter::begin(settings, identity, beginning, clock())
 }
 
 /// Ends as a shell does whose user leaves; waits for the delivery while there is hope.
