@@ -11,6 +11,7 @@ mod probe;
 mod status;
 
 use std::{
+    path::PathBuf,
     sync::{
         Arc, Condvar, Mutex, PoisonError,
         atomic::{AtomicU64, Ordering},
@@ -31,7 +32,7 @@ use uuid::Uuid;
 use crate::{
     Clock,
     delivery::{adoption::event_json, locked, target::Target, timing::Timing},
-    identity::Identity,
+    identity::{Identity, PARENT_SESSION_ID},
     leaving,
     settings::Settings,
     spool::{Bounds, Dropped, Spool, SpoolFile},
@@ -74,14 +75,14 @@ struct Shared {
     session_id: SessionId,
     emitter_id: session_model::EventId,
     file: Mutex<SpoolFile>,
-    /// Where the file is; `None` in memory.
-    spool: Option<Spool>,
     storage: Storage,
+    /// State folders in whose spools dead shells may have left something; none where the spool is not used.
+    folders: Vec<PathBuf>,
     target: Target,
     bounds: Bounds,
     timing: Timing,
-    /// What the start event told of what was dropped.
-    told: Option<Dropped>,
+    /// What the start event told of what was dropped, and where that is counted.
+    told: Option<(Dropped, Spool)>,
     clock: Clock,
     began: Boottime,
     commands: AtomicU64,
@@ -110,6 +111,7 @@ struct Delivery {
     started: bool,
     finished: bool,
     refused: Option<String>,
+    unusable: Vec<String>,
 }
 
 /// A clock that counts suspension, as the length of a session should.
@@ -149,6 +151,12 @@ impl Emitter {
         &self.shared.session_id
     }
 
+    /// Gives the environment variable, and its value, by which a program that the shell starts knows the session that it
+    /// was started in: its own sessions then name this one as their parent.
+    pub fn for_children(&self) -> (&'static str, &str) {
+        (PARENT_SESSION_ID, self.shared.session_id.as_str())
+    }
+
     /// Gives what went wrong at the beginning, to be said once.
     pub fn notices(&self) -> &[String] {
         &self.shared.notices
@@ -166,7 +174,17 @@ impl Emitter {
 
     /// Tells how the delivery goes.
     pub fn status(&self) -> Status {
-        status::of(&self.shared)
+        status::of(&self.shared, &self.shared.delivery())
+    }
+
+    /// Waits until the delivery goes otherwise than `known`, and tells how; `None` when it did not within `patience`. A
+    /// shell that says above its prompt what changed waits here on a thread of its own.
+    pub fn wait_changed(&self, known: &Status, patience: Duration) -> Option<Status> {
+        let now = |delivery: &Delivery| status::of(&self.shared, delivery);
+        let delivery = self
+            .shared
+            .wait(patience, |delivery| now(delivery) != *known);
+        Some(now(&delivery)).filter(|status| status != known)
     }
 
     /// Looks, for at most `patience`, whether somebody listens where events go: a plain connect, without a word. A

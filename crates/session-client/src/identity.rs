@@ -30,6 +30,9 @@ use variables::Variables;
 
 use crate::leaving;
 
+/// The environment variable that holds the session in which a process was started.
+pub const PARENT_SESSION_ID: &str = "SESSION_BUDDY_PARENT_SESSION_ID";
+
 /// The compiler that built this crate, such as `rust 1.95.0`.
 const RUNTIME: &str = env!("SESSION_CLIENT_RUNTIME");
 
@@ -56,7 +59,7 @@ pub struct Identity {
     /// Who sits at it: an agent where the environment says so, else a person where standard input is a terminal, else
     /// nobody that is known.
     pub actor: Option<Actor>,
-    /// The session that it was started in, from `SESSION_BUDDY_PARENT_SESSION_ID`.
+    /// The session that it was started in, from [`PARENT_SESSION_ID`].
     pub parent_session_id: Option<SessionId>,
     /// What tells its pid from the same pid used again; none without `/proc`.
     pub process: Option<ProcessIdentity>,
@@ -103,7 +106,7 @@ pub fn boot_id() -> Option<String> {
 
 /// Takes the variable only as it is: a cut id would be another session's.
 fn parent_session_id(variables: &Variables<'_>) -> Option<SessionId> {
-    let value = variables.raw("SESSION_BUDDY_PARENT_SESSION_ID")?;
+    let value = variables.raw(PARENT_SESSION_ID)?;
     value.to_str()?.parse().ok()
 }
 
@@ -191,8 +194,8 @@ mod tests {
 
     #[test]
     fn a_parent_is_a_whole_session_id() {
-        let name = "SESSION_BUDDY_PARENT_SESSION_ID";
-        let parent = |value: &str| parent_session_id(&Variables::new(&of(&[(name, value)])));
+        let parent =
+            |value: &str| parent_session_id(&Variables::new(&of(&[(PARENT_SESSION_ID, value)])));
         let id = "mahavishnu-20260206-220458-z3ucgb7g";
         assert_eq!(parent(id).unwrap().as_str(), id);
         for bad in [String::new(), "a\0".to_owned(), "x".repeat(201)] {

@@ -5,7 +5,7 @@ use std::{ffi::OsString, path::PathBuf, time::Duration};
 use session_model::ComponentName;
 
 use crate::{
-    delivery::{target::Target, timing::Timing},
+    delivery::{answer::for_people, target::Target, timing::Timing},
     spool::Bounds,
     state_folder,
 };
@@ -72,7 +72,8 @@ impl Settings {
             bounds,
             timing: Timing::default(),
         };
-        (settings, reading.notices)
+        let notices = reading.notices.iter().map(|notice| for_people(notice));
+        (settings, notices.collect())
     }
 }
 

@@ -142,14 +142,24 @@ fn with_code(error: &str, code: Option<&str>) -> String {
     })
 }
 
-/// Takes what a server says as something that a person may read at a prompt, and that a file may hold: at most 500
-/// characters, none of which moves the cursor.
+/// Takes what a server or the environment says as something that a person may read at a prompt, and that a file may
+/// hold: at most 500 characters, none of which moves the cursor. What is left out of a longer text is its middle: what is
+/// wrong stands at the beginning or at the end, and what is long between them.
 pub(crate) fn for_people(text: &str) -> String {
-    let shown = text.chars().take(CAUSE_CHARACTERS_MAX);
+    let count = text.chars().count();
+    let gap = count > CAUSE_CHARACTERS_MAX;
+    let (head, tail) = if gap {
+        let tail = CAUSE_CHARACTERS_MAX / 3;
+        (CAUSE_CHARACTERS_MAX - tail - 1, tail)
+    } else {
+        (count, 0)
+    };
     let moves = |c: char| {
         c.is_control()
             || matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
     };
+    let shown = text.chars().take(head).chain(gap.then_some('…'));
+    let shown = shown.chain(text.chars().skip(count - tail));
     shown.map(|c| if moves(c) { ' ' } else { c }).collect()
 }
 
@@ -213,5 +223,21 @@ mod tests {
                 "{garbage}: {answer:?}"
             );
         }
+    }
+
+    #[test]
+    fn what_people_read_is_short_and_moves_nothing() {
+        assert_eq!(
+            for_people("it\u{1b}[31m is \u{202e}so\n"),
+            "it [31m is  so "
+        );
+        let fits = "é".repeat(500);
+        assert_eq!(for_people(&fits), fits);
+        let long = for_people(&format!("cannot use {}: too long", "/a".repeat(2_500)));
+        assert_eq!(long.chars().count(), 500);
+        assert!(
+            long.starts_with("cannot use /a") && long.ends_with("/a: too long"),
+            "{long}"
+        );
     }
 }

@@ -6,20 +6,23 @@ use std::{
 };
 
 use jiff::SignedDuration;
-use session_model::{SessionHeartbeatEvent, words::SessionHeartbeatType};
+use session_model::{SessionHeartbeatEvent, Timestamp, words::SessionHeartbeatType};
 use tokio::{runtime, time};
 
 use super::Shared;
 use crate::{
     delivery::{
         Courier, Outcome,
-        adoption::{Adopter, event_json},
-        answer::{Answer, Kind},
+        adoption::{Adopter, Report, event_json},
+        answer::{Answer, Kind, for_people},
         locked,
         transport::Message,
     },
     spool::{Dropped, Spool},
 };
+
+/// How many files that cannot be used are named.
+const UNUSABLE_MAX: usize = 10;
 
 /// Starts the thread. Where there can be none, what is spooled waits for others.
 pub(super) fn spawn(shared: &Arc<Shared>) {
@@ -45,6 +48,8 @@ struct Background {
     adopt_at: Instant,
     /// The server has said that the session is closed, so that heartbeats mean nothing to it.
     closed: bool,
+    /// Until when the server is left alone, also as wall time, which would be another one each time it is computed.
+    circuit: Option<(Instant, Timestamp)>,
     /// What the start event told of what was dropped, until a server has taken it.
     to_tell: Option<(Dropped, Spool)>,
 }
@@ -69,7 +74,8 @@ impl Background {
             heartbeat_at: now + shared.timing.heartbeat.mul_f64(0.5 + fastrand::f64() / 2.0),
             adopt_at: now + shared.timing.adoption_delay,
             closed: false,
-            to_tell: shared.told.clone().zip(shared.spool.clone()),
+            circuit: None,
+            to_tell: shared.told.clone(),
             shared,
         }
     }
@@ -131,21 +137,28 @@ impl Background {
             // Told twice is better than not at all.
             let _ = spool.told_of(&told);
         }
+        self.note_circuit(now);
         let mut delivery = self.shared.delivery();
         delivery.started |= was_delivered;
         delivery.refused = refused;
         delivery.last_error = self.courier.last_error().map(str::to_owned);
         delivery.connected |= delivery.started && delivery.last_error.is_none();
         delivery.silent_until = self.courier.silent_until(now);
-        delivery.circuit_open_until = self.courier.circuit_open_until().map(|until| {
-            let wait = SignedDuration::try_from(until.saturating_duration_since(now));
-            self.shared
-                .clock
-                .now()
-                .saturating_add(wait.unwrap_or_default())
-        });
+        delivery.circuit_open_until = self.circuit.map(|(_, until)| until);
         drop(delivery);
         self.shared.changed.notify_all();
+    }
+
+    fn note_circuit(&mut self, now: Instant) {
+        let until = self.courier.circuit_open_until();
+        if until == self.circuit.map(|(until, _)| until) {
+            return;
+        }
+        self.circuit = until.map(|until| {
+            let wait = SignedDuration::try_from(until.saturating_duration_since(now));
+            let now = self.shared.clock.now();
+            (until, now.saturating_add(wait.unwrap_or_default()))
+        });
     }
 
     /// Clears away a session that is over; gives whether it is.
@@ -207,19 +220,37 @@ impl Background {
     /// Brings what dead shells left, if the server takes events, and keeps what waits within its bounds. Given up when
     /// this shell has something to bring itself.
     async fn look_after_others(&mut self, online: bool) {
-        let Some(spool) = self.shared.spool.clone() else {
-            return;
-        };
-        if online && let Ok(paths) = spool.files() {
+        let folders = self.shared.folders.iter();
+        let spools: Vec<_> = folders
+            .filter_map(|folder| Spool::open_existing(folder).ok()?)
+            .collect();
+        if online {
+            let paths = spools.iter().filter_map(|spool| spool.files().ok());
             tokio::select! {
                 biased;
                 () = self.shared.wake.notified() => return,
-                _ = self.adopter.run(paths, &mut self.courier) => {}
+                report = self.adopter.run(paths.flatten(), &mut self.courier) => {
+                    self.shared.delivery().unusable = lines(&report);
+                }
             }
         }
-        // What cannot be counted now is counted by the next shell.
-        let _ = spool.enforce(self.shared.bounds, self.shared.clock.now());
+        for spool in spools {
+            // What cannot be counted now is counted by the next shell.
+            let _ = spool.enforce(self.shared.bounds, self.shared.clock.now());
+        }
     }
+}
+
+/// Tells of the first files that cannot be used.
+fn lines(report: &Report) -> Vec<String> {
+    let mut lines: Vec<_> = report
+        .unusable
+        .iter()
+        .map(|(path, why)| for_people(&format!("{}: {why}", path.display())))
+        .collect();
+    lines.sort();
+    lines.truncate(UNUSABLE_MAX);
+    lines
 }
 
 /// Spreads an interval over half to one and a half of it.

@@ -1,6 +1,7 @@
 //! How a session begins.
 
 use std::{
+    path::{Path, PathBuf},
     sync::{Condvar, Mutex, atomic::AtomicU64},
     time::Duration,
 };
@@ -17,7 +18,7 @@ use uuid::Uuid;
 use super::{Beginning, Boottime, Delivery, Shared, Storage};
 use crate::{
     Clock,
-    delivery::adoption::event_json,
+    delivery::{adoption::event_json, answer::for_people},
     identity::{self, Identity},
     leaving,
     settings::Settings,
@@ -30,12 +31,12 @@ pub(super) fn open(
     mut beginning: Beginning,
     clock: Clock,
 ) -> Shared {
-    let mut notices = Vec::new();
-    let mut spools = spools(settings, &mut notices);
-    let told = spools
-        .iter()
-        .find_map(|spool| spool.dropped().ok().flatten());
-    if let Some(dropped) = &told {
+    let folders = match settings.buffer_off {
+        Some(_) => Vec::new(),
+        None => settings.state_folders.clone(),
+    };
+    let told = to_tell(&folders);
+    if let Some((dropped, _)) = &told {
         beginning
             .metadata
             .insert("dropped_events".to_owned(), note(dropped));
@@ -55,13 +56,14 @@ pub(super) fn open(
         boot_id: boot_id.or_else(identity::boot_id),
     };
     let json = event_json(&start).expect("an event is plain data");
-    let (file, spool, storage) = store(header, json, &mut spools, settings, &mut notices);
+    let mut notices = Vec::new();
+    let (file, storage) = store(header, json, settings, &folders, &mut notices);
     Shared {
         session_id,
         emitter_id,
         file: Mutex::new(file),
-        spool,
         storage,
+        folders,
         target: settings.target.clone(),
         bounds: settings.bounds,
         timing: settings.timing,
@@ -79,39 +81,27 @@ pub(super) fn open(
     }
 }
 
-/// Opens the first folder that can be used.
-fn spools(settings: &Settings, notices: &mut Vec<String>) -> Vec<Spool> {
-    if settings.buffer_off.is_some() {
-        return Vec::new();
-    }
-    let mut usable = Vec::new();
-    for folder in &settings.state_folders {
-        match Spool::open(folder) {
-            Ok(spool) => {
-                usable.push(spool);
-                break;
-            }
-            Err(error) => notices.push(with_cause(&error)),
-        }
-    }
-    usable
+/// Looks for what the bounds have cost, and where that is counted.
+fn to_tell(folders: &[PathBuf]) -> Option<(Dropped, Spool)> {
+    folders.iter().find_map(|folder| {
+        let spool = Spool::open_existing(folder).ok()??;
+        let dropped = spool.dropped().ok()??;
+        Some((dropped, spool))
+    })
 }
 
-/// Writes the start event to the spool, or keeps it in memory.
+/// Writes the start event to the spool of the first folder that takes it, or keeps it in memory.
 fn store(
     header: Header,
     start: String,
-    spools: &mut Vec<Spool>,
     settings: &Settings,
+    folders: &[PathBuf],
     notices: &mut Vec<String>,
-) -> (SpoolFile, Option<Spool>, Storage) {
-    if let Some(spool) = spools.pop() {
-        match SpoolFile::create(spool.path(), header.clone(), start.clone()) {
-            Ok(file) => {
-                let storage = Storage::Spool(spool.path().to_owned());
-                return (file, Some(spool), storage);
-            }
-            Err(error) => notices.push(with_cause(&error)),
+) -> (SpoolFile, Storage) {
+    for folder in folders {
+        match spooled(folder, header.clone(), start.clone()) {
+            Ok(stored) => return stored,
+            Err(problem) => notices.push(problem),
         }
     }
     let cause = match (&settings.buffer_off, notices.last()) {
@@ -125,7 +115,14 @@ fn store(
     }
     let file = SpoolFile::in_memory(header, start);
     let file = file.expect("an event made of bounded texts is far below the bound");
-    (file, None, Storage::Memory { cause })
+    (file, Storage::Memory { cause })
+}
+
+fn spooled(folder: &Path, header: Header, start: String) -> Result<(SpoolFile, Storage), String> {
+    let spool = Spool::open(folder).map_err(|error| with_cause(&error))?;
+    let file = SpoolFile::create(spool.path(), header, start);
+    let file = file.map_err(|error| with_cause(&error))?;
+    Ok((file, Storage::Spool(spool.path().to_owned())))
 }
 
 fn start_event(
@@ -174,8 +171,8 @@ fn note(dropped: &Dropped) -> serde_json::Value {
 }
 
 fn with_cause(error: &(dyn std::error::Error + 'static)) -> String {
-    match error.source() {
+    for_people(&match error.source() {
         Some(source) => format!("{error}: {source}"),
         None => error.to_string(),
-    }
+    })
 }

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use session_model::Timestamp;
 
-use super::Shared;
+use super::{Delivery, Shared};
 
 /// How the tracking of a shell goes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -15,6 +15,8 @@ pub struct Status {
     pub acknowledged: bool,
     /// Why the server refused the session for good.
     pub refused: Option<String>,
+    /// Files in the spool that cannot be used, and why, each as a line; at most ten.
+    pub unusable: Vec<String>,
     /// Until when the server is left alone after three failed calls in a row.
     pub circuit_open_until: Option<Timestamp>,
     /// Where events wait.
@@ -49,8 +51,7 @@ pub enum Storage {
     },
 }
 
-pub(super) fn of(shared: &Shared) -> Status {
-    let delivery = shared.delivery();
+pub(super) fn of(shared: &Shared, delivery: &Delivery) -> Status {
     let connection = match (&delivery.last_error, delivery.connected) {
         (None, true) => Connection::Connected,
         (None, false) => Connection::Connecting,
@@ -62,6 +63,7 @@ pub(super) fn of(shared: &Shared) -> Status {
         connection,
         acknowledged: delivery.started,
         refused: delivery.refused.clone(),
+        unusable: delivery.unusable.clone(),
         circuit_open_until: delivery.circuit_open_until,
         storage: shared.storage.clone(),
         destination: shared.target.to_string(),

@@ -1,7 +1,7 @@
 //! What the bounds of the spool cost.
 
 use std::{
-    fs::{self, File, OpenOptions},
+    fs::{File, OpenOptions},
     io::{self, Read, Seek, Write},
     os::unix::fs::OpenOptionsExt,
     path::Path,
@@ -13,6 +13,8 @@ use session_model::Timestamp;
 
 /// The file of the count.
 const FILE: &str = "dropped.json";
+/// The most bytes of it that are read.
+const BYTES_MAX: u64 = 4096;
 
 /// How much was dropped, and when.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -47,33 +49,41 @@ impl Dropped {
 
     /// Reads the count; `None` for nothing.
     pub(super) fn read(folder: &Path) -> io::Result<Option<Self>> {
-        let text = match fs::read_to_string(folder.join(FILE)) {
-            Ok(text) => text,
+        let count = match opened(folder, OpenOptions::new().read(true)) {
+            Ok(file) => Self::of(&file)?,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(error),
         };
-        // One that was cut off in the middle of a write has lost its number, not its meaning.
-        let count: Self = serde_json::from_str(&text).unwrap_or_default();
         Ok((count.sessions > 0).then_some(count))
     }
 
     /// Changes the count under a lock.
     pub(super) fn change(folder: &Path, change: impl FnOnce(Self) -> Self) -> io::Result<()> {
-        let mut file: File = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .mode(0o600)
-            .custom_flags(OFlags::NOFOLLOW.bits().cast_signed())
-            .open(folder.join(FILE))?;
+        let mut options = OpenOptions::new();
+        options.read(true).write(true).create(true).truncate(false);
+        let mut file = opened(folder, &mut options)?;
         file.lock()?;
-        let mut text = String::new();
-        file.read_to_string(&mut text)?;
-        let changed = change(serde_json::from_str(&text).unwrap_or_default());
+        let changed = change(Self::of(&file)?);
         let text = serde_json::to_vec(&changed)?;
         file.rewind()?;
         file.write_all(&text)?;
         file.set_len(text.len() as u64)
     }
+
+    /// Reads the count from its file. One that was cut off in the middle of a write has lost its number, not its
+    /// meaning.
+    fn of(file: &File) -> io::Result<Self> {
+        let mut text = Vec::new();
+        file.take(BYTES_MAX).read_to_end(&mut text)?;
+        Ok(serde_json::from_slice(&text).unwrap_or_default())
+    }
+}
+
+/// Opens the file of the count, and no link or pipe in its place.
+fn opened(folder: &Path, options: &mut OpenOptions) -> io::Result<File> {
+    let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK;
+    options
+        .mode(0o600)
+        .custom_flags(flags.bits().cast_signed())
+        .open(folder.join(FILE))
 }

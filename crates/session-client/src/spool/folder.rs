@@ -117,7 +117,7 @@ impl Spool {
     ///
     /// # Errors
     ///
-    /// When files cannot be listed, read or removed.
+    /// When files cannot be listed or removed.
     pub fn enforce(&self, bounds: Bounds, now: Timestamp) -> Result<usize, SpoolError> {
         let io = |source| SpoolError::Io {
             what: "list",
@@ -157,7 +157,8 @@ impl Spool {
 
     /// Drops a session if its shell is dead and nothing of it was ever delivered.
     fn drop_session(&self, path: &Path, now: Timestamp) -> Result<Option<usize>, SpoolError> {
-        let Adoption::Adopted { file, .. } = SpoolFile::adopt(path)? else {
+        // What cannot be read stops nobody from what can.
+        let Ok(Adoption::Adopted { file, .. }) = SpoolFile::adopt(path) else {
             return Ok(None);
         };
         if file.contents().was_delivered() {

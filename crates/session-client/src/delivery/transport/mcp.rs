@@ -15,9 +15,9 @@ use std::{
 use rmcp::{
     RoleClient,
     model::{CallToolRequestParams, CallToolResult, PaginatedRequestParams, ProtocolVersion, Tool},
-    service::{ClientLifecycleMode, ClientServiceExt, Peer, RunningService},
+    service::{ClientInitializeError, ClientLifecycleMode, ClientServiceExt, Peer, RunningService},
     transport::{
-        StreamableHttpClientTransport, TokioChildProcess,
+        IntoTransport, StreamableHttpClientTransport, TokioChildProcess,
         streamable_http_client::StreamableHttpClientTransportConfig,
     },
 };
@@ -47,35 +47,50 @@ impl Mcp {
     pub(super) async fn connect(url: &str, patience: Duration) -> Result<Self, CallError> {
         let failure = Failure::default();
         let http = Http::new(patience, failure.clone())?;
-        let config = StreamableHttpClientTransportConfig::with_uri(url);
-        let transport = StreamableHttpClientTransport::with_client(http, config);
-        let service = ().serve_with_lifecycle(transport, lifecycle()).await;
-        let service = service.map_err(|error| failure.or(&error))?;
-        Self::ready(service, failure).await
+        let transport = || {
+            let config = StreamableHttpClientTransportConfig::with_uri(url);
+            let transport = StreamableHttpClientTransport::with_client(http.clone(), config);
+            Ok(transport)
+        };
+        Self::over(transport, failure).await
     }
 
     /// Starts a program that serves on its standard input and output. It ends with this value.
     pub(super) async fn start(path: &Path) -> Result<Self, CallError> {
-        let mut command = Command::new(path);
-        // In a group of its own the Ctrl-C of the terminal, which is for the shell, does not end it.
-        command
-            .args(["mcp", "stdio"])
-            .process_group(0)
-            .kill_on_drop(true);
-        let (transport, _) = TokioChildProcess::builder(command)
-            .stderr(Stdio::null())
-            .spawn()
-            .map_err(|error| CallError::new(format!("cannot start {}: {error}", path.display())))?;
-        let failure = Failure::default();
-        let service = ().serve_with_lifecycle(transport, lifecycle()).await;
-        let service = service.map_err(|error| failure.or(&error))?;
-        Self::ready(service, failure).await
+        let transport = || {
+            let mut command = Command::new(path);
+            // In a group of its own the Ctrl-C of the terminal, which is for the shell, does not end it.
+            command
+                .args(["mcp", "stdio"])
+                .process_group(0)
+                .kill_on_drop(true);
+            let started = TokioChildProcess::builder(command)
+                .stderr(Stdio::null())
+                .spawn();
+            let (transport, _) = started.map_err(|error| {
+                CallError::new(format!("cannot start {}: {error}", path.display()))
+            })?;
+            Ok(transport)
+        };
+        Self::over(transport, Failure::default()).await
     }
 
-    async fn ready(
-        service: RunningService<RoleClient, ()>,
+    /// Begins over what `transport` makes, in the newest revision or as the server expects.
+    async fn over<T, E, A>(
+        transport: impl Fn() -> Result<T, CallError>,
         failure: Failure,
-    ) -> Result<Self, CallError> {
+    ) -> Result<Self, CallError>
+    where
+        T: IntoTransport<RoleClient, E, A>,
+        E: std::error::Error + Send + Sync + 'static,
+    {
+        let mut service = ().serve_with_lifecycle(transport()?, lifecycle()).await;
+        if let Err(ClientInitializeError::NoCompatibleProtocolVersion { .. }) = &service {
+            // It knows how the newest revision begins, and serves older ones alone.
+            let older = ClientLifecycleMode::Initialize;
+            service = ().serve_with_lifecycle(transport()?, older).await;
+        }
+        let service = service.map_err(|error| failure.or(&error))?;
         let tools = tools(&service, &failure).await?;
         if !tools.contains_key(Kind::Start.tool()) {
             return Err(CallError::new(format!(

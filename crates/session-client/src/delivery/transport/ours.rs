@@ -86,13 +86,14 @@ impl Ours {
     }
 }
 
-/// Reads a result. A server of ours knows each session by its own id: another one is the answer to something else.
+/// Reads a result. A server of ours knows each session by its own id: another one is the answer to something else,
+/// whatever it says.
 fn answer(message: &Message, result: &Value) -> Answer {
-    match Answer::of(message.kind, result, false) {
-        Answer::Taken { session_id } if session_id != message.session_id => Answer::NotTaken {
-            cause: for_people(&format!("it answered for another session, {session_id}")),
+    match result["session_id"].as_str() {
+        Some(other) if other != message.session_id => Answer::NotTaken {
+            cause: for_people(&format!("it answered for another session, {other}")),
         },
-        answer => answer,
+        _ => Answer::of(message.kind, result, false),
     }
 }
 
