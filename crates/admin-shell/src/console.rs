@@ -3,7 +3,11 @@
 use std::{
     fmt,
     io::{self, IsTerminal, Write},
-    sync::atomic::{AtomicBool, Ordering},
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+        mpsc::SyncSender,
+    },
 };
 
 use jiff::tz::TimeZone;
@@ -17,6 +21,9 @@ pub(crate) struct Console {
     clock: Clock,
     interactive: bool,
     closed: AtomicBool,
+    /// Whether a line editor has the terminal now, and how it prints above its prompt.
+    prompting: AtomicBool,
+    printer: Mutex<Option<SyncSender<String>>>,
 }
 
 impl Console {
@@ -26,6 +33,8 @@ impl Console {
             clock,
             interactive,
             closed: AtomicBool::new(false),
+            prompting: AtomicBool::new(false),
+            printer: Mutex::new(None),
         }
     }
 
@@ -57,6 +66,28 @@ impl Console {
     /// Writes a line to standard error; best effort.
     pub(crate) fn tell(&self, line: impl fmt::Display) {
         let _ = writeln!(anstream::stderr(), "{line}");
+    }
+
+    /// Gives how a line editor prints above its prompt.
+    pub(crate) fn set_printer(&self, printer: SyncSender<String>) {
+        *self.printer.lock().unwrap_or_else(PoisonError::into_inner) = Some(printer);
+    }
+
+    /// Says whether a line editor has the terminal.
+    pub(crate) fn set_prompting(&self, prompting: bool) {
+        self.prompting.store(prompting, Ordering::Relaxed);
+    }
+
+    /// Writes a line that nobody asked for: above the prompt, if there is one.
+    pub(crate) fn announce(&self, line: String) {
+        let printer = self.printer.lock().unwrap_or_else(PoisonError::into_inner);
+        match &*printer {
+            Some(printer) if self.prompting.load(Ordering::Relaxed) => {
+                // With so many lines waiting one more would not be read either.
+                let _ = printer.try_send(line);
+            }
+            Some(_) | None => self.tell(line),
+        }
     }
 
     pub(crate) fn view(&self) -> View {

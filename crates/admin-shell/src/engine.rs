@@ -100,6 +100,12 @@ impl Interpreter {
         }
     }
 
+    /// Gives the names of the variables that scripts have made.
+    pub(crate) fn variables(&self) -> impl Iterator<Item = &str> {
+        let names = self.scope.iter().map(|(name, _, _)| name);
+        names.filter(|name| *name != LAST_VALUE)
+    }
+
     /// Gives the value of a variable or an object, to look at its fields.
     pub(crate) fn value(&self, name: &str) -> Option<Reply> {
         if let Some(value) = self.scope.get(name) {

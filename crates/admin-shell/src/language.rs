@@ -11,7 +11,7 @@ mod translation;
 
 pub(crate) use command::Command;
 pub(crate) use signature::{Parameter, Signature};
-pub(crate) use tokens::is_complete;
+pub(crate) use tokens::{Kind, Token, is_complete, tokens};
 pub(crate) use translation::{
     LAST_VALUE, NAMED, Translation, Vocabulary, is_keyword, script_name, translate,
 };

@@ -14,12 +14,14 @@
 //! - `builder`: what a component says of its shell; [`AdminShell`], [`Builder`], [`ShellArgs`].
 //! - [`helper`]: functions, objects and magics as data.
 //! - [`output`]: what they give, and how it is written.
+//! - `terminal`: the line editor; `completion`: what it offers.
 //! - `shell`: a run, from the banner to the end of the session.
 //! - `language`: what people type, and Python's spellings of it; `engine`: the scripts, under limits.
 
 mod arguments;
 mod builder;
 mod catalogue;
+mod completion;
 mod console;
 mod engine;
 pub mod helper;
@@ -27,6 +29,7 @@ mod interrupt;
 mod language;
 pub mod output;
 mod shell;
+mod terminal;
 
 pub use arguments::ShellArgs;
 pub use builder::{AdminShell, Builder};

@@ -6,13 +6,14 @@ mod magics;
 mod signals;
 mod system;
 mod tracking;
+mod watching;
 
 use std::{
     fs,
     io::{self, IsTerminal},
     panic::{self, AssertUnwindSafe},
     process::ExitCode,
-    sync::Arc,
+    sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc},
     time::Duration,
 };
 
@@ -29,6 +30,7 @@ use crate::{
     interrupt::Interrupt,
     language::Command,
     output::{Format, Reply},
+    terminal::Surroundings,
 };
 use input::{Input, Read};
 use tracking::Tracking;
@@ -50,7 +52,7 @@ pub(crate) struct Offer {
 
 /// A shell that runs.
 struct Shell {
-    interpreter: Interpreter,
+    interpreter: Arc<Mutex<Interpreter>>,
     catalogue: Arc<Catalogue>,
     magics: Vec<Magic>,
     context: Context,
@@ -90,8 +92,8 @@ pub(crate) fn run(builder: Builder, arguments: &ShellArgs) -> ExitCode {
         }
         return ExitCode::FAILURE;
     }
-    let input = match input(arguments, interactive, &builder) {
-        Ok(input) => input,
+    let script = match script(arguments) {
+        Ok(script) => script,
         Err(error) => {
             console.tell(error.for_people());
             return ExitCode::FAILURE;
@@ -104,7 +106,7 @@ pub(crate) fn run(builder: Builder, arguments: &ShellArgs) -> ExitCode {
             "note: signals end this shell without a word: {error}"
         ));
     }
-    let run = || open(builder, arguments, &console, &tracking, interrupt, input);
+    let run = || open(builder, arguments, &console, &tracking, interrupt, script);
     // Whatever was half done goes with the shell.
     let left = panic::catch_unwind(AssertUnwindSafe(run)).unwrap_or(Left {
         reason: ExitReason::Panic,
@@ -117,23 +119,14 @@ pub(crate) fn run(builder: Builder, arguments: &ShellArgs) -> ExitCode {
     ExitCode::from(left.code)
 }
 
-/// Finds where lines come from.
-fn input(
-    arguments: &ShellArgs,
-    interactive: bool,
-    builder: &Builder,
-) -> Result<Input, ScriptError> {
-    if let Some(script) = &arguments.script {
-        return Ok(Input::of_text(script.clone()));
-    }
-    if let Some(path) = &arguments.file {
-        let text = fs::read_to_string(path).map_err(|error| {
-            ScriptError::new(format!("cannot read {}: {error}", path.display()), None)
-        })?;
-        return Ok(Input::of_text(text));
-    }
-    let prompt = interactive.then(|| format!("{}> ", builder.prompt));
-    Ok(Input::lines(prompt))
+/// Gives the script that the arguments name.
+fn script(arguments: &ShellArgs) -> Result<Option<String>, ScriptError> {
+    let Some(path) = &arguments.file else {
+        return Ok(arguments.script.clone());
+    };
+    let text = fs::read_to_string(path);
+    text.map(Some)
+        .map_err(|error| ScriptError::new(format!("cannot read {}: {error}", path.display()), None))
 }
 
 /// Opens the shell and runs it to its end.
@@ -143,7 +136,7 @@ fn open(
     console: &Arc<Console>,
     tracking: &Arc<Tracking>,
     interrupt: Interrupt,
-    mut input: Input,
+    script: Option<String>,
 ) -> Left {
     if builder.fail_closed
         && let Err(cause) = tracking.wait_acknowledged(ACKNOWLEDGE_MAX)
@@ -162,8 +155,27 @@ fn open(
     for notice in tracking.notices() {
         console.tell(format_args!("note: {notice}"));
     }
-    tracking.deliver();
+    let prompt = builder.prompt.clone();
     let mut shell = Shell::new(builder, arguments.format, console, tracking, interrupt);
+    let mut input = match script {
+        Some(script) => Input::of_text(&script),
+        None if console.is_interactive() => {
+            let (painted, is_painted) = mpsc::channel();
+            watching::start(tracking, console, is_painted);
+            Input::of_person(Surroundings {
+                prompt,
+                history: tracking.history_file(),
+                catalogue: Arc::clone(&shell.catalogue),
+                interpreter: Arc::clone(&shell.interpreter),
+                console: Arc::clone(console),
+                painted,
+            })
+        }
+        None => Input::lines(),
+    };
+    if !console.is_interactive() {
+        tracking.deliver();
+    }
     shell.run(&mut input)
 }
 
@@ -191,12 +203,10 @@ impl Shell {
             interrupt,
             session_id: tracking.session_id().cloned(),
         };
+        let interpreter =
+            Interpreter::new(Arc::clone(&catalogue), &context, builder.script_time_max);
         Self {
-            interpreter: Interpreter::new(
-                Arc::clone(&catalogue),
-                &context,
-                builder.script_time_max,
-            ),
+            interpreter: Arc::new(Mutex::new(interpreter)),
             catalogue,
             magics,
             context,
@@ -253,7 +263,7 @@ impl Shell {
     fn execute(&mut self, line: &str) -> Outcome {
         match Command::of(line) {
             Command::Nothing => Outcome::Done(Reply::Nothing),
-            Command::Script(script) => self.interpreter.run(script),
+            Command::Script(script) => self.interpreter().run(script),
             Command::Magic { name, rest } => magics::run(self, name, rest),
             Command::System(command) => system::run(&self.context, command),
             Command::Explain(name) => match self.explain(name) {
@@ -269,7 +279,13 @@ impl Shell {
     fn explain(&self, name: &str) -> Option<Reply> {
         self.catalogue
             .explain(name)
-            .or_else(|| self.interpreter.value(name))
+            .or_else(|| self.interpreter().value(name))
+    }
+
+    fn interpreter(&self) -> MutexGuard<'_, Interpreter> {
+        self.interpreter
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
     fn suggestion(&self, name: &str) -> Option<String> {

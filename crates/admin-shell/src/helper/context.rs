@@ -2,13 +2,11 @@
 
 use std::{ffi::OsStr, fmt, process::Command, sync::Arc, time::Duration};
 
+use session_client::identity::PARENT_SESSION_ID;
 use session_model::SessionId;
 
 use super::HelperError;
 use crate::{console::Console, interrupt::Interrupt, output::View};
-
-/// The variable that tells children in which session they were started.
-const PARENT: &str = "SESSION_BUDDY_PARENT_SESSION_ID";
 
 /// The shell, as its helpers see it. Clones mean the same shell.
 #[derive(Clone)]
@@ -46,8 +44,8 @@ impl Context {
     pub fn command(&self, program: impl AsRef<OsStr>) -> Command {
         let mut command = Command::new(program);
         match &self.session_id {
-            Some(id) => command.env(PARENT, id.as_str()),
-            None => command.env_remove(PARENT),
+            Some(id) => command.env(PARENT_SESSION_ID, id.as_str()),
+            None => command.env_remove(PARENT_SESSION_ID),
         };
         command
     }

@@ -7,10 +7,11 @@ use std::{
 
 use session_model::ExitReason;
 
-use crate::{console::Console, language::is_complete};
-
-/// How a prompt asks for the rest of what was begun.
-const CONTINUATION: &str = "... ";
+use crate::{
+    console::Console,
+    language::is_complete,
+    terminal::{CONTINUATION, INDICATOR, Line, Surroundings, Terminal, Typed, position_report},
+};
 
 /// What was read.
 pub(super) enum Read {
@@ -28,7 +29,11 @@ pub(super) enum Input {
     Lines {
         /// The prompt; none where nobody sits there.
         prompt: Option<String>,
+        /// What was typed before anybody asked.
+        typed: Typed,
     },
+    /// A terminal with a line editor.
+    Terminal(Box<Terminal>),
 }
 
 /// Why a line could not be read.
@@ -41,12 +46,28 @@ pub(super) enum InputError {
 }
 
 impl Input {
-    pub(super) fn of_text(script: String) -> Self {
+    pub(super) fn of_text(script: &str) -> Self {
         Self::Text(script.lines().map(str::to_owned).collect())
     }
 
-    pub(super) const fn lines(prompt: Option<String>) -> Self {
-        Self::Lines { prompt }
+    /// Standard input.
+    pub(super) const fn lines() -> Self {
+        Self::Lines {
+            prompt: None,
+            typed: Typed::new(),
+        }
+    }
+
+    /// A person at a terminal, with a line editor where the terminal can have one.
+    pub(super) fn of_person(surroundings: Surroundings) -> Self {
+        let prompt = format!("{}{INDICATOR}", surroundings.prompt);
+        match Terminal::open(surroundings) {
+            Ok(terminal) => Self::Terminal(Box::new(terminal)),
+            Err(typed) => Self::Lines {
+                prompt: Some(prompt),
+                typed,
+            },
+        }
     }
 
     /// Reads until there is something that can be run.
@@ -57,7 +78,26 @@ impl Input {
     pub(super) fn next(&mut self, console: &Console) -> Result<Read, InputError> {
         let mut text = String::new();
         loop {
-            let Some(line) = self.line(console, text.is_empty())? else {
+            let line = match self {
+                Self::Terminal(terminal) => {
+                    return Ok(match terminal.read()? {
+                        Line::Line(line) => Read::Line(line),
+                        Line::End => Read::End(ExitReason::Eof),
+                    });
+                }
+                Self::Text(lines) => lines.pop_front(),
+                Self::Lines { prompt, typed } => {
+                    if let Some(prompt) = prompt {
+                        console.write(if text.is_empty() {
+                            prompt
+                        } else {
+                            CONTINUATION
+                        });
+                    }
+                    plain_line(typed, console)?
+                }
+            };
+            let Some(line) = line else {
                 if text.is_empty() {
                     return Ok(Read::End(self.end_reason()));
                 }
@@ -71,30 +111,40 @@ impl Input {
         }
     }
 
-    fn line(&mut self, console: &Console, first: bool) -> io::Result<Option<String>> {
-        match self {
-            Self::Text(lines) => Ok(lines.pop_front()),
-            Self::Lines { prompt } => {
-                if let Some(prompt) = prompt {
-                    console.write(if first { prompt } else { CONTINUATION });
-                }
-                let mut bytes = Vec::new();
-                io::stdin().lock().read_until(b'\n', &mut bytes)?;
-                if bytes.is_empty() {
-                    return Ok(None);
-                }
-                let line = String::from_utf8(bytes).map_err(|_| {
-                    io::Error::new(io::ErrorKind::InvalidData, "a line is not UTF-8")
-                })?;
-                Ok(Some(line.trim_end_matches(['\n', '\r']).to_owned()))
-            }
-        }
-    }
-
     const fn end_reason(&self) -> ExitReason {
         match self {
             Self::Text(_) => ExitReason::Exit,
-            Self::Lines { .. } => ExitReason::Eof,
+            Self::Lines { .. } | Self::Terminal(_) => ExitReason::Eof,
         }
     }
+}
+
+/// Gives the next line without an editor; `None` at the end.
+fn plain_line(typed: &mut Typed, console: &Console) -> io::Result<Option<String>> {
+    match typed.lines.pop_front() {
+        Some(Line::Line(line)) => {
+            console.print(&line);
+            return Ok(Some(line));
+        }
+        Some(Line::End) => return Ok(None),
+        None => {}
+    }
+    let begun = std::mem::take(&mut typed.rest);
+    console.write(&begun);
+    Ok(read_line()?.map(|line| begun + line.as_str()))
+}
+
+fn read_line() -> io::Result<Option<String>> {
+    let mut bytes = Vec::new();
+    io::stdin().lock().read_until(b'\n', &mut bytes)?;
+    if bytes.is_empty() {
+        return Ok(None);
+    }
+    // A terminal that was asked where the cursor is may answer when nobody waits for it any longer.
+    while let Some(late) = position_report(&bytes) {
+        bytes.drain(late);
+    }
+    let line = String::from_utf8(bytes)
+        .map_err(|_| io::Error::new(io::ErrorKind::InvalidData, "a line is not UTF-8"))?;
+    Ok(Some(line.trim_end_matches(['\n', '\r']).to_owned()))
 }

@@ -1,6 +1,6 @@
 //! The session that a shell is, and how it looks from inside.
 
-use std::{sync::Arc, time::Duration};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use serde_json::{Value, json};
 use session_client::{
@@ -23,6 +23,7 @@ pub(super) struct Tracking {
     state: State,
     notices: Vec<String>,
     component: String,
+    state_folder: Option<PathBuf>,
 }
 
 enum State {
@@ -68,10 +69,11 @@ impl Tracking {
             state,
             notices,
             component: name,
+            state_folder: settings.state_folders.first().cloned(),
         }
     }
 
-    fn emitter(&self) -> Option<&Emitter> {
+    pub(super) fn emitter(&self) -> Option<&Emitter> {
         match &self.state {
             State::On(emitter) => Some(emitter),
             State::Off(_) => None,
@@ -81,6 +83,12 @@ impl Tracking {
     /// Gives what went wrong at the beginning, to be said once.
     pub(super) fn notices(&self) -> &[String] {
         &self.notices
+    }
+
+    /// Gives where the lines of this component's shells are kept.
+    pub(super) fn history_file(&self) -> Option<PathBuf> {
+        let folder = self.state_folder.as_ref()?.join("history");
+        Some(folder.join(format!("{}.txt", self.component)))
     }
 
     pub(super) fn session_id(&self) -> Option<&SessionId> {

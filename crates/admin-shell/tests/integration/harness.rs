@@ -110,6 +110,14 @@ impl Home {
         paths.into_iter().map(|path| Spooled::read(&path)).collect()
     }
 
+    /// Gives the id of the one session in the spool, which is the name of its file.
+    pub(crate) fn session_id(&self) -> String {
+        let spool = Spool::open_existing(self.folder.path()).unwrap().unwrap();
+        let paths: Vec<PathBuf> = spool.files().unwrap().collect();
+        assert_eq!(paths.len(), 1, "{paths:?}");
+        paths[0].file_stem().unwrap().to_str().unwrap().to_owned()
+    }
+
     /// Gives what the one shell has left in the spool.
     pub(crate) fn session(&self) -> Spooled {
         let mut spooled = self.spooled();

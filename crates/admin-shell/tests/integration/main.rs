@@ -3,5 +3,7 @@
 
 mod ends;
 mod harness;
+mod screen;
 mod scripts;
+mod terminal;
 mod tracking;
