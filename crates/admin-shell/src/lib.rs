@@ -34,4 +34,4 @@ mod terminal;
 pub use arguments::ShellArgs;
 pub use builder::{AdminShell, Builder};
 pub use helper::{Context, HelperError};
-pub use output::{Column, Format, Kind, Record, Reply, Table, View};
+pub use output::{Cell, Column, Format, Kind, Record, Reply, Table, View};

@@ -17,6 +17,8 @@ use serde::Serialize;
 use serde_json::Value;
 use session_model::escape;
 
+pub use cell::Cell;
+pub use csv::cell as csv_cell;
 pub use record::Record;
 pub use table::{Column, Kind, Table};
 pub use view::View;

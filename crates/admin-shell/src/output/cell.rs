@@ -6,8 +6,50 @@ use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
 use super::{Kind, View, literal, view::length};
 
+/// A value, and how it is shown where its kind does not say that well enough.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Cell {
+    pub(super) value: Value,
+    shown: Option<String>,
+}
+
+impl Cell {
+    /// Makes a value that people are shown as a text of its own.
+    pub fn shown_as(value: impl Into<Value>, shown: impl Into<String>) -> Self {
+        Self {
+            value: value.into(),
+            shown: Some(shown.into()),
+        }
+    }
+
+    /// Writes it for people, on one line.
+    pub(super) fn for_people(&self, kind: Kind, view: &View) -> String {
+        match &self.shown {
+            Some(shown) => one_line(shown),
+            None => show(&self.value, kind, view),
+        }
+    }
+
+    /// Tells whether there is nothing to show.
+    pub(super) fn is_empty(&self) -> bool {
+        match &self.shown {
+            Some(shown) => shown.is_empty(),
+            None => self.value.is_null(),
+        }
+    }
+}
+
+impl<T: Into<Value>> From<T> for Cell {
+    fn from(value: T) -> Self {
+        Self {
+            value: value.into(),
+            shown: None,
+        }
+    }
+}
+
 /// Writes a value for people, on one line; nothing for null.
-pub(super) fn show(value: &Value, kind: Kind, view: &View) -> String {
+fn show(value: &Value, kind: Kind, view: &View) -> String {
     match (value, kind) {
         (Value::Null, _) => String::new(),
         (Value::String(text), Kind::Time) => match text.parse::<Timestamp>() {

@@ -22,7 +22,7 @@ pub(super) fn write(reply: &Reply) -> String {
 }
 
 fn lines(table: &Table) -> String {
-    let rows = table.rows().map(|row| line(row.iter().map(cell)));
+    let rows = table.rows().map(|row| line(row.map(cell)));
     std::iter::once(line(table.keys())).chain(rows).collect()
 }
 
@@ -36,7 +36,7 @@ fn line(cells: impl IntoIterator<Item: AsRef<[u8]>>) -> String {
 
 /// Gives a value as a cell. Characters that act on a terminal are escaped, and a text that a spreadsheet would take for
 /// a formula gets an apostrophe in front of it.
-fn cell(value: &Value) -> String {
+pub fn cell(value: &Value) -> String {
     match value {
         Value::Null => String::new(),
         Value::String(text) => {

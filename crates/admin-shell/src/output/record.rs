@@ -3,12 +3,12 @@
 use serde::{Serialize, ser::SerializeMap};
 use serde_json::{Map, Value};
 
-use super::{Kind, View, cell};
+use super::{Cell, Kind, View, cell};
 
 /// Fields in an order.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Record {
-    fields: Vec<(Field, Value)>,
+    fields: Vec<(Field, Cell)>,
 }
 
 /// The name and kind of a field.
@@ -25,13 +25,13 @@ impl Record {
         Self::default()
     }
 
-    /// Adds a field: `key` is its name for programs, `title` for people.
+    /// Adds a field: `key` is its name for programs, `title` for people, who do not see one without a title.
     #[must_use]
     pub fn field(
         self,
         key: impl Into<String>,
         title: impl Into<String>,
-        value: impl Into<Value>,
+        value: impl Into<Cell>,
     ) -> Self {
         self.field_of(key, title, Kind::Text, value)
     }
@@ -43,7 +43,7 @@ impl Record {
         key: impl Into<String>,
         title: impl Into<String>,
         kind: Kind,
-        value: impl Into<Value>,
+        value: impl Into<Cell>,
     ) -> Self {
         let field = Field {
             key: key.into(),
@@ -70,14 +70,14 @@ impl Record {
     /// Gives a field.
     pub fn get(&self, key: &str) -> Option<&Value> {
         let found = self.fields.iter().find(|(field, _)| field.key == key);
-        found.map(|(_, value)| value)
+        found.map(|(_, cell)| &cell.value)
     }
 
     pub(super) fn to_value(&self) -> Value {
         let fields = self.fields.iter();
         Value::Object(
             fields
-                .map(|(field, value)| (field.key.clone(), value.clone()))
+                .map(|(field, cell)| (field.key.clone(), cell.value.clone()))
                 .collect(),
         )
     }
@@ -86,19 +86,23 @@ impl Record {
     pub(super) fn columns(&self) -> impl Iterator<Item = (&str, &Value)> {
         self.fields
             .iter()
-            .map(|(field, value)| (field.key.as_str(), value))
+            .map(|(field, cell)| (field.key.as_str(), &cell.value))
     }
 
-    /// Writes `Title: value` lines; what is null is left out.
-    pub(super) fn for_people(&self, view: &View) -> String {
-        let shown = || self.fields.iter().filter(|(_, value)| !value.is_null());
+    /// Writes `Title: value` lines; what is null, or has no title, is left out.
+    pub fn for_people(&self, view: &View) -> String {
+        let shown = || {
+            self.fields
+                .iter()
+                .filter(|(field, cell)| !field.title.is_empty() && !cell.is_empty())
+        };
         let widths = shown().map(|(field, _)| cell::width(&field.title));
         let titles = widths.max().unwrap_or(0) + 1;
         let mut text = String::new();
-        for (field, value) in shown() {
+        for (field, cell) in shown() {
             let title = format!("{}:", field.title);
             let blanks = " ".repeat(titles.saturating_sub(cell::width(&title)));
-            let mut value = cell::show(value, field.kind, view);
+            let mut value = cell.for_people(field.kind, view);
             if let Some(width) = view.width {
                 value = cell::cut(&value, width.saturating_sub(titles + 1).max(1));
             }
@@ -113,8 +117,8 @@ impl Record {
 impl Serialize for Record {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(Some(self.fields.len()))?;
-        for (field, value) in &self.fields {
-            map.serialize_entry(&field.key, value)?;
+        for (field, cell) in &self.fields {
+            map.serialize_entry(&field.key, &cell.value)?;
         }
         map.end()
     }

@@ -3,7 +3,7 @@
 use serde::{Serialize, ser::SerializeMap};
 use serde_json::{Map, Value};
 
-use super::{Record, View, cell};
+use super::{Cell, Record, View, cell};
 
 /// The narrowest that a column is made before others give way, in columns of the terminal.
 const WIDTH_MIN: usize = 8;
@@ -63,7 +63,7 @@ impl Column {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Table {
     columns: Vec<Column>,
-    rows: Vec<Vec<Value>>,
+    rows: Vec<Vec<Cell>>,
     empty: String,
 }
 
@@ -78,9 +78,9 @@ impl Table {
     }
 
     /// Adds a row, a value for each column; missing ones are null, and those that are too many are left out.
-    pub fn push(&mut self, row: impl IntoIterator<Item = Value>) {
+    pub fn push(&mut self, row: impl IntoIterator<Item = Cell>) {
         let mut row: Vec<_> = row.into_iter().collect();
-        row.resize(self.columns.len(), Value::Null);
+        row.resize(self.columns.len(), Value::Null.into());
         self.rows.push(row);
     }
 
@@ -91,7 +91,7 @@ impl Table {
         let mut table = Self::new(keys.iter().map(|key| Column::new(*key, *key)), "");
         for map in maps {
             let value = |key: &&String| map.get(key.as_str()).cloned().unwrap_or_default();
-            table.push(keys.iter().map(value));
+            table.push(keys.iter().map(value).map(Cell::from));
         }
         table
     }
@@ -111,9 +111,11 @@ impl Table {
         self.columns.iter().map(|column| column.key.as_str())
     }
 
-    /// Gives its rows.
-    pub fn rows(&self) -> impl ExactSizeIterator<Item = &[Value]> {
-        self.rows.iter().map(Vec::as_slice)
+    /// Visits its rows.
+    pub(super) fn rows(&self) -> impl Iterator<Item = impl Iterator<Item = &Value>> {
+        self.rows
+            .iter()
+            .map(|row| row.iter().map(|cell| &cell.value))
     }
 
     /// Gives a row as a record.
@@ -123,8 +125,8 @@ impl Table {
     /// When there is no such row.
     pub(crate) fn record(&self, row: usize) -> Record {
         let fields = self.columns.iter().zip(&self.rows[row]);
-        fields.fold(Record::new(), |record, (column, value)| {
-            record.field_of(&column.key, &column.title, column.kind, value.clone())
+        fields.fold(Record::new(), |record, (column, cell)| {
+            record.field_of(&column.key, &column.title, column.kind, cell.clone())
         })
     }
 
@@ -139,9 +141,10 @@ impl Table {
     }
 
     pub(super) fn to_value(&self) -> Value {
-        let map = |row: &Vec<Value>| {
+        let map = |row: &Vec<Cell>| {
             let keys = self.columns.iter().map(|column| column.key.clone());
-            Value::Object(keys.zip(row.iter().cloned()).collect())
+            let values = row.iter().map(|cell| cell.value.clone());
+            Value::Object(keys.zip(values).collect())
         };
         self.rows.iter().map(map).collect()
     }
@@ -169,13 +172,13 @@ impl Serialize for Table {
 }
 
 /// A row as an object, its keys in the order of the columns.
-struct Row<'a>(&'a [Column], &'a [Value]);
+struct Row<'a>(&'a [Column], &'a [Cell]);
 
 impl Serialize for Row<'_> {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(Some(self.0.len()))?;
-        for (column, value) in self.0.iter().zip(self.1) {
-            map.serialize_entry(&column.key, value)?;
+        for (column, cell) in self.0.iter().zip(self.1) {
+            map.serialize_entry(&column.key, &cell.value)?;
         }
         map.end()
     }
@@ -196,7 +199,7 @@ struct ShownColumn {
 impl Shown {
     fn of(table: &Table, view: &View) -> Self {
         let column = |(number, column): (usize, &Column)| {
-            let shown = |row: &Vec<Value>| cell::show(&row[number], column.kind, view);
+            let shown = |row: &Vec<Cell>| row[number].for_people(column.kind, view);
             let title = std::iter::once(column.title.clone());
             let cells: Vec<_> = title.chain(table.rows.iter().map(shown)).collect();
             ShownColumn {
