@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod background;
 mod bad_input;
 mod batches;
 mod cli;
@@ -11,4 +12,5 @@ mod http;
 mod ledger;
 mod mcp;
 mod rules;
+mod stdio;
 mod tampering;
