@@ -1,10 +1,12 @@
 //! The command line.
 
+mod completions;
 mod dates;
 mod end;
 mod event_buffer;
 mod failure;
 mod list;
+mod man;
 mod mcp;
 mod output;
 mod panel;
@@ -55,6 +57,10 @@ enum Command {
     EventBuffer(event_buffer::Args),
     /// Check that the record says what was recorded
     Verify(verify::Args),
+    /// Write what a shell needs to complete these commands
+    Completions(completions::Args),
+    /// Write a page of the manual for each command
+    Man(man::Args),
 }
 
 /// Where the database is, for commands that may have to open it.
@@ -113,6 +119,8 @@ fn run(command: Command) -> Result<(), Failure> {
         Command::EndSession(args) => on_runtime(end::run(args)),
         Command::EventBuffer(args) => event_buffer::run(&args),
         Command::Verify(args) => verify::run(&args),
+        Command::Completions(args) => completions::run(&args),
+        Command::Man(args) => man::run(&args),
     }
 }
 
