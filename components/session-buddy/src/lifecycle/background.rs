@@ -9,7 +9,7 @@ use std::{
     os::fd::{OwnedFd, RawFd},
     process::{Command, Stdio},
     thread,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use serde::{Deserialize, Serialize};
@@ -87,9 +87,11 @@ pub enum Ensured {
 ///
 /// Why no server is ready. [`LaunchError::Late`] means that one may soon be.
 pub async fn ensure(settings: &Settings, patience: Duration) -> Result<Ensured, LaunchError> {
+    let began = Instant::now();
     if answers(settings).await {
         return Ok(Ensured::AlreadyRunning);
     }
+    let patience = patience.saturating_sub(began.elapsed());
     match launch(&settings.told.flags, [], patience).await {
         Ok(info) => Ok(Ensured::Started(info)),
         // Somebody else started one meanwhile.

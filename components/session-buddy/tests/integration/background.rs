@@ -18,7 +18,9 @@ use rustix::{
 };
 use serde_json::{Value, json};
 
-use crate::harness::{Background, Home, PROGRAM, Ran, Server, finish, run, start, start_ticks};
+use crate::harness::{
+    Background, Home, PROGRAM, Ran, Server, call_body, finish, run, start, start_ticks, with,
+};
 
 #[test]
 fn start_returns_when_the_server_is_ready_and_stop_when_it_is_gone() {
@@ -292,6 +294,36 @@ fn a_server_that_hangs_is_unhealthy_and_killed_only_by_force() {
     );
     assert_eq!(start_ticks(pid), None);
     home.cli("mcp status").with_code(2);
+}
+
+#[test]
+fn a_server_that_takes_no_events_is_unhealthy() {
+    let home = Background::new();
+    let mut command =
+        home.command_through(&["prlimit", "--fsize=300000:", "env", "--ignore-signal=XFSZ"]);
+    command.args(["mcp", "start", "--port", "0"]);
+    run(command, "").with_code(0);
+    home.cli("mcp health").with_code(0);
+    let big = |number: u16| {
+        let event = with(
+            start(number),
+            json!({"metadata": {"text": "x".repeat(16_000)}}),
+        );
+        call_body("track_session_start", event).to_string()
+    };
+    let events: Vec<_> = (1..=40).map(big).collect();
+    home.cli_with_input("mcp stdio", &events.join("\n"))
+        .with_code(0);
+    let ran = home.cli("mcp health").with_code(4);
+    assert!(ran.stdout.starts_with("unhealthy\n"), "{}", ran.stdout);
+    ran.saying("the server takes no events: ")
+        .saying("hint: its log is");
+    let ran = home.cli("mcp health --format json").with_code(4).json();
+    assert_eq!(
+        (&ran["status"], &ran["health"]["status"]),
+        (&json!("running"), &json!("unhealthy"))
+    );
+    home.cli("mcp stop").with_code(0);
 }
 
 #[test]

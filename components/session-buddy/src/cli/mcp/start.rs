@@ -215,6 +215,9 @@ fn failure(error: &StartError) -> Failure {
         } => failure.hint(format!(
             "{owner} listens there; stop it, or choose another port with --port"
         )),
+        StartError::Listen { source, .. } if is_permission(source) => {
+            failure.hint("ports below 1024 are root's; choose another with --port")
+        }
         StartError::StateFolder(_)
         | StartError::Listen { owner: None, .. }
         | StartError::Database { .. }
