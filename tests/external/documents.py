@@ -7,10 +7,11 @@ import datetime
 import io
 import json
 import subprocess
+import tempfile
 
 import requests
 
-from harness import check, check_equal, end_event, run_cases, running_server, start_event
+from harness import Server, check, check_equal, end_event, run_cases, running_server, start_event
 
 HOUR = datetime.timedelta(hours=1)
 CALL = {"Accept": "application/json, text/event-stream", "MCP-Protocol-Version": "2025-11-25"}
@@ -40,17 +41,21 @@ class World:
         return result
 
     def shell(self, line, code=0):
-        """Runs a line in bash with `pipefail`; what it printed."""
-        done = subprocess.run(
-            ["bash", "-o", "pipefail", "-c", line], env=self.server.environment(), cwd=self.server.home,
-            stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60,
-        )
-        check_equal(done.returncode, code, f"exit code of `{line}`\n{done.stdout}{done.stderr}")
-        return done.stdout
+        return shell(self.server, line, code)
 
     def ids(self, line):
         """The session ids in the JSON that a line prints."""
         return [record["session_id"] for record in json.loads(self.shell(line))]
+
+
+def shell(server, line, code=0):
+    """Runs a line in bash with `pipefail`; what it printed."""
+    done = subprocess.run(
+        ["bash", "-o", "pipefail", "-c", line], env=server.environment(), cwd=server.home,
+        stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60,
+    )
+    check_equal(done.returncode, code, f"exit code of `{line}`\n{done.stdout}{done.stderr}")
+    return done.stdout
 
 
 @contextlib.contextmanager
@@ -62,6 +67,23 @@ def world():
 def day(days_from_now):
     """A date in the machine's time zone, as the documents write dates."""
     return (datetime.date.today() + datetime.timedelta(days=days_from_now)).isoformat()
+
+
+def server_is_started_and_restarted_as_the_guide_shows():
+    with tempfile.TemporaryDirectory(prefix="session-buddy-") as home:
+        server = Server(home)
+        try:
+            shell(server, "SESSION_BUDDY_PORT=0 session-buddy mcp start")
+            first = json.loads(shell(server, "cd / && session-buddy mcp status --format json"))
+            shell(server, f"curl --fail --silent --max-time 10 http://{first['address']}/health | grep healthy")
+            shell(server, "session-buddy mcp restart")
+            second = json.loads(shell(server, "session-buddy mcp status --format json"))
+            check(first["pid"] != second["pid"], "it was not started again")
+            check_equal(second["address"], first["address"], "its address")
+            shell(server, "session-buddy list-sessions --type admin_shell")
+        finally:
+            shell(server, "session-buddy mcp stop --force")
+        shell(server, "session-buddy mcp status", code=2)
 
 
 def curl_health_says_healthy():
@@ -160,6 +182,7 @@ def stuck_sessions_are_ended_in_bulk():
 
 if __name__ == "__main__":
     run_cases([
+        server_is_started_and_restarted_as_the_guide_shows,
         curl_health_says_healthy,
         monitoring_script_finds_the_long_running_shell,
         status_report_query_works_in_sqlite3,

@@ -1,14 +1,16 @@
 """The PyPI `mcp` client against a real server, in both protocol revisions: with the `initialize` handshake of
-2025-11-25 and older, and as newer clients connect."""
+2025-11-25 and older, and as newer clients connect. Over HTTP, and over standard input and output."""
 
 import asyncio
 import json
 import os
+import subprocess
+import tempfile
 
 import requests
-from mcp import Client, MCPError
+from mcp import Client, MCPError, StdioServerParameters
 
-from harness import check, check_equal, end_event, run_cases, running_server, start_event
+from harness import BINARY, Server, check, check_equal, end_event, run_cases, running_server, start_event
 
 TOOLS = {
     "track_session_start", "track_session_end", "track_session_heartbeat", "health_check",
@@ -92,29 +94,86 @@ async def conversation(client):
     check_equal((closed["status"], closed["end_known_by"]), ("ended", "by_hand"), "end_session")
 
 
-def talk(mode, revisions):
-    async def connect(server):
-        async with Client(f"{server.url}/mcp", mode=mode, read_timeout_seconds=10) as client:
+REVISIONS = {"legacy": {"2025-11-25"}, "2026-07-28": {"2026-07-28"}, "auto": {"2026-07-28", "2025-11-25"}}
+
+
+def talk(target, mode):
+    """Connects as a client of that mode does, and talks."""
+
+    async def connect():
+        async with Client(target, mode=mode, read_timeout_seconds=10) as client:
+            revisions = REVISIONS[mode]
             check(client.protocol_version in revisions, f"negotiated {client.protocol_version}, not one of {revisions}")
             await conversation(client)
 
+    asyncio.run(asyncio.wait_for(connect(), 60))
+
+
+def talk_over_http(mode):
     with running_server() as server:
-        asyncio.run(asyncio.wait_for(connect(server), 60))
+        talk(f"{server.url}/mcp", mode)
         answer = requests.get(f"{server.url}/health", timeout=10)
         check_equal(answer.status_code, 200, "/health after the conversation")
 
 
+def stdio(server, *flags):
+    """The program as a client starts it."""
+    return StdioServerParameters(command=str(BINARY), args=["mcp", "stdio", *flags], env=server.environment())
+
+
+def cli(server, *arguments):
+    """Runs the command line; what it printed."""
+    done = subprocess.run(
+        [BINARY, *arguments], env=server.environment(), cwd=server.home, stdin=subprocess.DEVNULL, capture_output=True,
+        text=True, timeout=60,
+    )
+    check_equal(done.returncode, 0, f"exit code of {arguments}\n{done.stdout}{done.stderr}")
+    return done.stdout
+
+
+def transports(server):
+    """How the server was reached, of each session that it knows."""
+    return {record["origin_transport"] for record in json.loads(cli(server, "list-sessions", "--format", "json"))}
+
+
 def client_with_initialize_handshake():
-    talk("legacy", {"2025-11-25"})
+    talk_over_http("legacy")
 
 
 def client_of_the_newest_revision():
-    talk("2026-07-28", {"2026-07-28"})
+    talk_over_http("2026-07-28")
 
 
 def client_that_finds_out_the_revision():
-    talk("auto", {"2026-07-28", "2025-11-25"})
+    talk_over_http("auto")
+
+
+def clients_over_stdio_are_relayed_to_the_server_that_the_first_starts():
+    with tempfile.TemporaryDirectory(prefix="session-buddy-") as home:
+        server = Server(home)
+        try:
+            for mode in REVISIONS:
+                talk(stdio(server, "--port", "0"), mode)
+            check_equal(transports(server), {"unix"}, "how the relays came in")
+        finally:
+            cli(server, "mcp", "stop", "--force")
+
+
+def clients_over_stdio_may_have_a_server_of_their_own():
+    for mode in REVISIONS:
+        with tempfile.TemporaryDirectory(prefix="session-buddy-") as home:
+            server = Server(home)
+            talk(stdio(server, "--embedded"), mode)
+            check_equal(transports(server), {"stdio"}, "how the client came in")
+            check(not (server.state / "server.json").exists(), "the server is still there")
+            cli(server, "verify")
 
 
 if __name__ == "__main__":
-    run_cases([client_with_initialize_handshake, client_of_the_newest_revision, client_that_finds_out_the_revision])
+    run_cases([
+        client_with_initialize_handshake,
+        client_of_the_newest_revision,
+        client_that_finds_out_the_revision,
+        clients_over_stdio_are_relayed_to_the_server_that_the_first_starts,
+        clients_over_stdio_may_have_a_server_of_their_own,
+    ])

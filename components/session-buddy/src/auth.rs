@@ -4,7 +4,7 @@
 //! peer's user id; on loopback TCP any local user may report what happens, and only the server's own user (or root) may
 //! read and close.
 
-mod socket_owner;
+pub(crate) mod socket_owner;
 
 use std::{
     net::SocketAddr,
@@ -34,6 +34,11 @@ pub enum Peer {
     },
     /// A TCP connection.
     Tcp(Arc<TcpPeer>),
+    /// Who started this process and talks to it on its standard input.
+    Stdio {
+        /// The user id of both.
+        uid: u32,
+    },
 }
 
 /// The ends of a TCP connection.
@@ -72,6 +77,13 @@ impl Peer {
         }))
     }
 
+    /// Makes the peer that talks to this process on its standard input.
+    pub fn stdio() -> Self {
+        Self::Stdio {
+            uid: rustix::process::geteuid().as_raw(),
+        }
+    }
+
     /// Tells whether the peer may do something. Blocks on `/proc` the first time that a TCP peer wants to read.
     ///
     /// # Errors
@@ -86,6 +98,7 @@ impl Peer {
                     Err(Refusal::OtherUser(*uid))
                 }
             }
+            (Self::Stdio { .. }, Right::Emit | Right::Read | Right::Admin) => Ok(()),
             (Self::Tcp(peer), _) if !peer.remote.ip().to_canonical().is_loopback() => {
                 Err(Refusal::Remote)
             }
@@ -121,13 +134,18 @@ impl Peer {
                     uid: peer.owner.get().copied(),
                 }
             }
+            Self::Stdio { uid } => Origin {
+                transport: Transport::Stdio,
+                address: None,
+                uid: Some(*uid),
+            },
         }
     }
 
     /// Gives a name for the peer, for the record of what it does.
     pub fn name(&self) -> String {
         match self {
-            Self::Unix { uid } => format!("uid {uid}"),
+            Self::Unix { uid } | Self::Stdio { uid } => format!("uid {uid}"),
             Self::Tcp(peer) => match peer.owner.get().copied() {
                 Some(uid) => format!("uid {uid}"),
                 None => peer.remote.ip().to_canonical().to_string(),

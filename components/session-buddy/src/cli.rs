@@ -1,14 +1,17 @@
 //! The command line.
 
+mod completions;
 mod dates;
 mod end;
 mod event_buffer;
 mod failure;
 mod list;
+mod man;
+mod mcp;
 mod output;
 mod panel;
+mod report;
 mod selection;
-mod serve;
 mod show;
 mod source;
 mod table;
@@ -32,20 +35,18 @@ pub struct Cli {
 
 const AFTER_HELP: &str = "\
 Examples:
-  session-buddy mcp start --foreground
+  session-buddy mcp start
   session-buddy list-sessions --type admin_shell --incomplete
   session-buddy show-session z3ucgb7g --format json
 
 Exit codes: 0 done, 1 failed, 2 wrong usage, 3 no server and no database.
-`mcp`: 1 failed or wrong usage, 3 already running, 5 configuration, 6 permission.";
+`mcp`: 1 failed or wrong usage, 2 not running, 3 already running, 4 unhealthy,
+5 configuration, 6 permission, 7 timeout, 8 a server ended without clearing up.";
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Run the server
-    Mcp {
-        #[command(subcommand)]
-        command: Mcp,
-    },
+    /// Start, stop and look after the server
+    Mcp(mcp::Args),
     /// List sessions, newest first
     ListSessions(list::Args),
     /// Show one session
@@ -56,12 +57,10 @@ enum Command {
     EventBuffer(event_buffer::Args),
     /// Check that the record says what was recorded
     Verify(verify::Args),
-}
-
-#[derive(Debug, Subcommand)]
-enum Mcp {
-    /// Start the server
-    Start(serve::Args),
+    /// Write what a shell needs to complete these commands
+    Completions(completions::Args),
+    /// Write a page of the manual for each command
+    Man(man::Args),
 }
 
 /// Where the database is, for commands that may have to open it.
@@ -114,14 +113,14 @@ fn usage(error: &clap::Error) -> ExitCode {
 
 fn run(command: Command) -> Result<(), Failure> {
     match command {
-        Command::Mcp {
-            command: Mcp::Start(args),
-        } => serve::run(args),
+        Command::Mcp(args) => mcp::run(args),
         Command::ListSessions(args) => on_runtime(list::run(args)),
         Command::ShowSession(args) => on_runtime(show::run(args)),
         Command::EndSession(args) => on_runtime(end::run(args)),
         Command::EventBuffer(args) => event_buffer::run(&args),
         Command::Verify(args) => verify::run(&args),
+        Command::Completions(args) => completions::run(&args),
+        Command::Man(args) => man::run(&args),
     }
 }
 

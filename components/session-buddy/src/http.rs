@@ -25,6 +25,7 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
+pub(crate) use guard::BODY_BYTES_MAX;
 pub use health::Health;
 pub use problem::Problem;
 

@@ -3,6 +3,7 @@
 //! - [`tracker`]: every rule about sessions.
 //! - [`store`]: the durable record; [`store::sqlite`] keeps it in one file.
 //! - [`http`]: REST, MCP and health over the Unix socket and TCP.
+//! - [`relay`]: MCP on standard input and output.
 //! - [`auth`]: who may do what.
 //! - [`lifecycle`]: from settings to a server that runs, and back to nothing.
 //! - [`cli`]: the command line.
@@ -14,6 +15,7 @@ pub mod cli;
 pub mod http;
 pub mod lifecycle;
 mod logging;
+pub mod relay;
 pub mod store;
 pub mod tracker;
 

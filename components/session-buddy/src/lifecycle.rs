@@ -1,7 +1,10 @@
 //! From settings to a server that runs, and back to nothing.
 
 mod adoption;
+pub mod background;
 mod doors;
+mod presence;
+mod process;
 mod server_info;
 mod settings;
 
@@ -23,8 +26,12 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
+pub use background::{Ensured, LaunchError, ensure};
+pub use doors::PortOwner;
+pub use presence::{Presence, clear_stale};
+pub use process::Process;
 pub use server_info::ServerInfo;
-pub use settings::{Flags, Settings, SettingsError};
+pub use settings::{Flags, Settings, SettingsError, Told};
 
 use crate::{
     clock::Clock,
@@ -33,11 +40,11 @@ use crate::{
     tracker::Tracker,
 };
 
-/// How long requests under way may take to end once the server stops: 10 seconds.
-const DRAIN_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long requests under way may take to end once the server stops: 5 seconds, half of what `mcp stop` waits.
+const DRAIN_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// How long another server may take to be ready: 5 seconds.
-const LOCK_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long another server may take to be ready: 30 seconds.
+const LOCK_TIMEOUT: Duration = Duration::from_secs(30);
 /// How often it is looked at.
 const LOCK_POLL: Duration = Duration::from_millis(10);
 
@@ -58,6 +65,8 @@ pub enum StartError {
     Listen {
         /// The address, or the socket's path.
         address: String,
+        /// Who listens there already, where the system tells.
+        owner: Option<PortOwner>,
         /// What the system says.
         source: io::Error,
     },
@@ -81,12 +90,27 @@ pub enum StartError {
 
 fn already_running(owner: Option<&ServerInfo>) -> String {
     match owner {
-        Some(owner) => format!(
-            "a server runs already: process {} at {}",
-            owner.pid, owner.address
-        ),
+        Some(owner) => {
+            let socket = owner.socket.display().to_string();
+            let place = owner.address.as_ref().unwrap_or(&socket);
+            format!("a server runs already: process {} at {place}", owner.pid)
+        }
         None => "another process uses the state folder or the database".to_owned(),
     }
+}
+
+/// Where a server runs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// On a terminal, or under a supervisor.
+    Foreground,
+    /// In a session of its own, with this log. There is no terminal that SIGHUP could tell of.
+    Background {
+        /// The log.
+        log: PathBuf,
+    },
+    /// Inside the process that serves one client on standard input and output. It has no TCP.
+    Embedded,
 }
 
 /// A server that is ready: it owns its store and listens, and serves once it is run.
@@ -94,7 +118,8 @@ pub struct Server {
     info: ServerInfo,
     info_path: PathBuf,
     app: App,
-    tcp: TcpListener,
+    /// A server that is embedded has none.
+    tcp: Option<TcpListener>,
     unix: UnixListener,
     stop: CancellationToken,
     signals: Signals,
@@ -110,12 +135,22 @@ impl Server {
     /// # Errors
     ///
     /// Why that is not possible; nothing is left behind but the folder and an empty database.
-    pub async fn start(settings: &Settings, clock: Clock) -> Result<Self, StartError> {
-        let signals = Signals::new().map_err(|source| io_error("cannot catch signals", source))?;
+    pub async fn start(
+        settings: &Settings,
+        place: &Place,
+        clock: Clock,
+    ) -> Result<Self, StartError> {
+        let signals =
+            Signals::new(place).map_err(|source| io_error("cannot catch signals", source))?;
         state_folder::prepare(&settings.state_folder)?;
-        let info_path = settings.state_folder.join("server.json");
+        let info_path = server_info::path(&settings.state_folder);
         let folder = lock_folder(&settings.state_folder, &info_path).await?;
-        let tcp = doors::tcp(settings.address).await?;
+        let tcp = match place {
+            Place::Foreground | Place::Background { .. } => {
+                Some(doors::tcp(settings.address).await?)
+            }
+            Place::Embedded => None,
+        };
         let database = &settings.db_path;
         let store = SqliteStore::open(database, &clock).map_err(|source| match source {
             OpenError::Locked => StartError::AlreadyRunning(None),
@@ -127,9 +162,15 @@ impl Server {
         let (unix, socket) = doors::unix(&settings.state_folder)?;
         let stop = CancellationToken::new();
         let address = tcp
-            .local_addr()
+            .as_ref()
+            .map(TcpListener::local_addr)
+            .transpose()
             .map_err(|source| io_error("the listener has no address", source))?;
-        let info = ServerInfo::of_this_process(address, socket, database, clock.now());
+        let log = match place {
+            Place::Background { log } => Some(log.clone()),
+            Place::Foreground | Place::Embedded => None,
+        };
+        let info = ServerInfo::of_this_process(settings, address, socket, log, clock.now());
         info.write(&info_path)
             .map_err(|source| io_error("cannot write server.json", source))?;
         let app = App::new(
@@ -155,13 +196,18 @@ impl Server {
         &self.info
     }
 
-    /// Serves until SIGTERM, SIGINT or SIGHUP; then answers what is under way, commits what waits, and clears away.
-    /// A second signal cuts the requests short, never the commits.
+    /// Gives what the server serves, for a client within this process.
+    pub fn app(&self) -> App {
+        self.app.clone()
+    }
+
+    /// Serves until SIGTERM, SIGINT or SIGHUP, or until `done` says why it is over; then answers what is under way, commits
+    /// what waits, and clears away. A second signal cuts the requests short, never the commits.
     ///
     /// # Errors
     ///
     /// When a listener or the last commit fails.
-    pub async fn run(self) -> io::Result<()> {
+    pub async fn run(self, done: impl Future<Output = &'static str>) -> io::Result<()> {
         let Self {
             info,
             info_path,
@@ -177,15 +223,18 @@ impl Server {
         let adoption = adoption::spawn(&info, &state_folder, &clock, stop.clone())?;
         let tracker = app.tracker.clone();
         let serving = async {
-            tokio::try_join!(
-                http::serve(TcpDoor(tcp), app.clone(), stop.clone()),
-                http::serve(unix, app, stop.clone()),
-            )
+            let over_tcp = async {
+                match tcp {
+                    Some(tcp) => http::serve(TcpDoor(tcp), app.clone(), stop.clone()).await,
+                    None => Ok(()),
+                }
+            };
+            tokio::try_join!(over_tcp, http::serve(unix, app.clone(), stop.clone()))
         };
         tokio::pin!(serving);
         let served = tokio::select! {
             served = &mut serving => served.map(drop),
-            name = signals.next() => {
+            name = async { tokio::select! { name = signals.next() => name, why = done => why } } => {
                 info!("Stopping after {name}: no new requests are taken");
                 stop.cancel();
                 tokio::select! {
@@ -231,7 +280,7 @@ async fn lock_folder(folder: &Path, info_path: &Path) -> Result<File, StartError
                     return Err(io_error("cannot lock the state folder", source));
                 }
             }
-            if let Some(owner) = ServerInfo::running(info_path) {
+            if let Some(owner) = ServerInfo::read(info_path).filter(ServerInfo::is_alive) {
                 return Err(StartError::AlreadyRunning(Some(Box::new(owner))));
             }
             polls.tick().await;
@@ -255,13 +304,18 @@ struct Signals {
     terminate: Signal,
     interrupt: Signal,
     hangup: Signal,
+    hangup_stops: bool,
     /// Caught so that a file size limit is an error of a write, and not the end of the server.
     _file_size: Signal,
 }
 
 impl Signals {
-    fn new() -> io::Result<Self> {
+    fn new(place: &Place) -> io::Result<Self> {
         Ok(Self {
+            hangup_stops: match place {
+                Place::Foreground | Place::Embedded => true,
+                Place::Background { .. } => false,
+            },
             terminate: signal(SignalKind::terminate())?,
             interrupt: signal(SignalKind::interrupt())?,
             hangup: signal(SignalKind::hangup())?,
@@ -274,7 +328,7 @@ impl Signals {
         tokio::select! {
             _ = self.terminate.recv() => "SIGTERM",
             _ = self.interrupt.recv() => "SIGINT",
-            _ = self.hangup.recv() => "SIGHUP",
+            _ = self.hangup.recv(), if self.hangup_stops => "SIGHUP",
         }
     }
 }

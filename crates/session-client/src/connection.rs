@@ -7,7 +7,7 @@ use hyper::{
     Method, Request, Response, StatusCode,
     body::{Bytes, Incoming},
     client::conn::http1::{self, SendRequest},
-    header::{CONTENT_TYPE, HOST},
+    header::{CONTENT_TYPE, HOST, HeaderValue},
 };
 use hyper_util::rt::TokioIo;
 use nix::unistd::Uid;
@@ -95,7 +95,7 @@ pub enum ConnectionError {
 
 /// A connection; a task of the runtime in which it was made drives it until it is dropped.
 #[derive(Debug)]
-pub(crate) struct Connection {
+pub struct Connection {
     destination: Destination,
     sender: SendRequest<Full<Bytes>>,
 }
@@ -118,7 +118,7 @@ impl Connection {
     /// # Errors
     ///
     /// When nobody listens there, or somebody whose socket is neither ours nor root's.
-    pub(crate) async fn to(destination: Destination) -> Result<Self, ConnectionError> {
+    pub async fn to(destination: Destination) -> Result<Self, ConnectionError> {
         let unreachable = |source| ConnectionError::Unreachable {
             destination: destination.clone(),
             source,
@@ -157,7 +157,7 @@ impl Connection {
     }
 
     /// Tells whether the other side has closed it.
-    pub(crate) fn is_closed(&self) -> bool {
+    pub fn is_closed(&self) -> bool {
         self.sender.is_closed()
     }
 
@@ -171,30 +171,50 @@ impl Connection {
         &mut self,
         ask: Ask<'_>,
     ) -> Result<(Response<()>, Bytes), ConnectionError> {
-        let broken = |what: String| ConnectionError::Broken {
-            destination: self.destination.clone(),
-            what,
-        };
-        let host = match &self.destination {
-            Destination::Socket(_) => "localhost",
-            Destination::Http(authority) => authority,
-        };
-        let mut request = Request::builder()
-            .method(ask.method)
-            .uri(ask.path)
-            .header(HOST, host);
+        let mut request = Request::builder().method(ask.method).uri(ask.path);
         if let Some((media_type, _)) = &ask.body {
             request = request.header(CONTENT_TYPE, *media_type);
         }
         let body = ask.body.map(|(_, body)| body).unwrap_or_default();
         let request = request
-            .body(Full::from(body))
-            .map_err(|error| broken(error.to_string()))?;
-        let answer = exchange(&mut self.sender, request, ask.answer_bytes_max);
-        timeout(ask.patience, answer)
-            .await
-            .map_err(|_| broken(format!("no answer within {} s", ask.patience.as_secs_f64())))?
-            .map_err(|error| broken(error.to_string()))
+            .body(body)
+            .map_err(|error| self.broken(error.to_string()))?;
+        let answer = self.send(request, ask.patience, ask.answer_bytes_max);
+        let (head, body) = answer.await?.into_parts();
+        Ok((Response::from_parts(head, ()), body))
+    }
+
+    /// Sends a request, whose `Host` this adds, and reads the whole answer: at most `answer_bytes_max` bytes within
+    /// `patience`. An answer that is given up leaves the connection unusable.
+    ///
+    /// # Errors
+    ///
+    /// When the connection breaks, or the answer is too long or too late.
+    pub async fn send(
+        &mut self,
+        mut request: Request<Bytes>,
+        patience: Duration,
+        answer_bytes_max: usize,
+    ) -> Result<Response<Bytes>, ConnectionError> {
+        let host = match &self.destination {
+            Destination::Socket(_) => "localhost",
+            Destination::Http(authority) => authority,
+        };
+        let host = HeaderValue::from_str(host).map_err(|error| self.broken(error.to_string()))?;
+        request.headers_mut().insert(HOST, host);
+        let answer = exchange(&mut self.sender, request.map(Full::from), answer_bytes_max);
+        match timeout(patience, answer).await {
+            Ok(Ok(answer)) => Ok(answer),
+            Ok(Err(error)) => Err(self.broken(error.to_string())),
+            Err(_) => Err(self.broken(format!("no answer within {} s", patience.as_secs_f64()))),
+        }
+    }
+
+    fn broken(&self, what: String) -> ConnectionError {
+        ConnectionError::Broken {
+            destination: self.destination.clone(),
+            what,
+        }
     }
 }
 
@@ -219,7 +239,7 @@ async fn exchange(
     sender: &mut SendRequest<Full<Bytes>>,
     request: Request<Full<Bytes>>,
     answer_bytes_max: usize,
-) -> Result<(Response<()>, Bytes), Box<dyn std::error::Error + Send + Sync>> {
+) -> Result<Response<Bytes>, Box<dyn std::error::Error + Send + Sync>> {
     sender.ready().await?;
     let (head, body): (_, Incoming) = sender.send_request(request).await?.into_parts();
     if head.status == StatusCode::SWITCHING_PROTOCOLS {
@@ -229,7 +249,7 @@ async fn exchange(
         .collect()
         .await?
         .to_bytes();
-    Ok((Response::from_parts(head, ()), body))
+    Ok(Response::from_parts(head, body))
 }
 
 #[cfg(test)]

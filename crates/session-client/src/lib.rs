@@ -7,7 +7,7 @@
 //! - [`spool`]: events on disk that no server has acknowledged.
 //! - [`delivery`]: from there to a server.
 //! - [`Reader`] lists, shows and closes sessions over the server's Unix socket or over HTTP; [`Problem`] is how a server
-//!   says that it did not.
+//!   says that it did not. [`Connection`] carries any other request.
 //! - [`state_folder`] is where server and client of one user meet.
 //! - [`clock`]: wall time, passed in.
 
@@ -24,7 +24,7 @@ pub mod spool;
 pub mod state_folder;
 
 pub use clock::Clock;
-pub use connection::{ConnectionError, Destination};
+pub use connection::{Connection, ConnectionError, Destination};
 pub use emitter::{Beginning, Emitter, Ending};
 pub use problem::Problem;
 pub use reader::{PAGE_MAX, Page, Reader, ReaderError};

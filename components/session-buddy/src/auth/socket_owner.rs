@@ -1,4 +1,5 @@
-//! Whose end of a local TCP connection it is. Linux tells in `/proc/net/tcp`; elsewhere nobody is proved to be anybody.
+//! Whose end of a local TCP connection it is, and who listens at a port. Linux tells in `/proc/net/tcp`; elsewhere nobody
+//! is proved to be anybody.
 
 use std::net::SocketAddr;
 
@@ -14,6 +15,19 @@ pub(super) fn find(from: SocketAddr, to: SocketAddr) -> Option<u32> {
         })
 }
 
+/// Finds who listens at an address, or at its port on every address: the user id, and the inode of the socket.
+#[cfg(target_os = "linux")]
+pub(crate) fn listener(at: SocketAddr) -> Option<(u32, u64)> {
+    ["/proc/net/tcp", "/proc/net/tcp6"]
+        .into_iter()
+        .find_map(|table| linux::listener(&std::fs::read_to_string(table).ok()?, at))
+}
+
+#[cfg(not(target_os = "linux"))]
+pub(crate) fn listener(_: SocketAddr) -> Option<(u32, u64)> {
+    None
+}
+
 #[cfg(not(target_os = "linux"))]
 pub(super) fn find(_: SocketAddr, _: SocketAddr) -> Option<u32> {
     None
@@ -26,19 +40,52 @@ mod linux {
     /// State of an established connection (`TCP_ESTABLISHED`, include/net/tcp_states.h).
     const ESTABLISHED: &str = "01";
 
-    /// Finds the owner in a table of `/proc/net`: `sl local rem st tx:rx tr:tm retrnsmt uid timeout inode`. A row
-    /// without an inode belongs to nobody any more.
-    pub(super) fn owner(table: &str, from: SocketAddr, to: SocketAddr) -> Option<u32> {
-        let wanted = (canonical(from), canonical(to));
-        table.lines().skip(1).find_map(|line| {
+    /// State of a socket that listens (`TCP_LISTEN`).
+    const LISTEN: &str = "0A";
+
+    /// A row of a table of `/proc/net`: `sl local rem st tx:rx tr:tm retrnsmt uid timeout inode`.
+    struct Row<'a> {
+        local: (IpAddr, u16),
+        remote: (IpAddr, u16),
+        state: &'a str,
+        uid: u32,
+        inode: u64,
+    }
+
+    fn rows(table: &str) -> impl Iterator<Item = Row<'_>> {
+        table.lines().skip(1).filter_map(|line| {
             let mut columns = line.split_ascii_whitespace().skip(1);
             let (local, remote, state) = (columns.next()?, columns.next()?, columns.next()?);
             let (uid, inode) = (columns.nth(3)?, columns.nth(1)?);
-            let this = state == ESTABLISHED
-                && inode != "0"
-                && (address(local)?, address(remote)?) == wanted;
-            this.then(|| uid.parse().ok()).flatten()
+            Some(Row {
+                local: address(local)?,
+                remote: address(remote)?,
+                state,
+                uid: uid.parse().ok()?,
+                inode: inode.parse().ok()?,
+            })
         })
+    }
+
+    /// Finds who listens there.
+    pub(super) fn listener(table: &str, at: SocketAddr) -> Option<(u32, u64)> {
+        let (ip, port) = canonical(at);
+        let there = |row: &Row<'_>| {
+            row.state == LISTEN
+                && row.local.1 == port
+                && (row.local.0 == ip || row.local.0.is_unspecified())
+        };
+        rows(table).find(there).map(|row| (row.uid, row.inode))
+    }
+
+    /// Finds the owner of a connection. A row without an inode belongs to nobody any more.
+    pub(super) fn owner(table: &str, from: SocketAddr, to: SocketAddr) -> Option<u32> {
+        let wanted = (canonical(from), canonical(to));
+        rows(table)
+            .find(|row| {
+                row.state == ESTABLISHED && row.inode != 0 && (row.local, row.remote) == wanted
+            })
+            .map(|row| row.uid)
     }
 
     fn canonical(address: SocketAddr) -> (IpAddr, u16) {
@@ -99,6 +146,15 @@ mod linux {
                 owner(TABLE, "127.0.0.1:40002".parse().unwrap(), server),
                 None
             );
+        }
+
+        #[test]
+        #[cfg(target_endian = "little")]
+        fn who_listens_is_found_by_its_port() {
+            let found = |at: &str| listener(TABLE, at.parse().unwrap());
+            assert_eq!(found("127.0.0.1:8678"), Some((1000, 31337)));
+            assert_eq!(found("127.0.0.2:8678"), None);
+            assert_eq!(found("127.0.0.1:40001"), None);
         }
     }
 }

@@ -4,16 +4,16 @@ mod contents;
 mod purge;
 mod replay;
 
-use std::io::{Write, stdout};
-
 use anstream::eprintln;
 use clap::Subcommand;
 use comfy_table::{CellAlignment, Table, presets};
-use serde::Serialize;
 use session_client::{Clock, spool::Spool};
 use session_model::{Timestamp, escape};
 
-use super::{DatabaseArgs, ExitStatus, Failure, dates};
+use super::{
+    DatabaseArgs, ExitStatus, Failure, dates,
+    report::{Format, Show, print, print_json},
+};
 use contents::{Listing, OneFile, Summary};
 
 /// Look at, deliver or delete events that no server has acknowledged
@@ -45,22 +45,6 @@ enum Command {
     /// Delete what dead shells left and no server has; asks first
     #[command(after_help = "Example:\n  session-buddy event-buffer purge --refused --yes")]
     Purge(purge::Args),
-}
-
-/// How it is shown.
-#[derive(Clone, Copy, Debug, clap::Args)]
-struct Show {
-    /// How to write it
-    #[arg(long, value_enum, default_value = "table")]
-    format: Format,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-enum Format {
-    /// For people
-    Table,
-    /// For programs
-    Json,
 }
 
 pub(super) fn run(args: &Args) -> Result<(), Failure> {
@@ -193,17 +177,4 @@ fn age(at: Timestamp, now: Timestamp) -> String {
         "{} ago",
         dates::length((now.micros_since(at) / 1_000_000).max(0))
     )
-}
-
-fn print_json(value: &impl Serialize) -> Result<(), Failure> {
-    let json = serde_json::to_string_pretty(value)
-        .map_err(|error| Failure::of(ExitStatus::Failed, &error))?;
-    let lines: Vec<_> = json.lines().map(escape::in_json).collect();
-    print(&format!("{}\n", lines.join("\n")))
-}
-
-fn print(text: &str) -> Result<(), Failure> {
-    stdout()
-        .write_all(text.as_bytes())
-        .map_err(Failure::writing)
 }

@@ -8,13 +8,12 @@ use session_model::escape::for_line;
 
 use crate::{
     causes,
-    lifecycle::{SettingsError, StartError},
+    lifecycle::{SettingsError, StartError, background::Refusal},
     store::sqlite::OpenError,
 };
 
 /// What to do when there is no server.
-pub(super) const START_A_SERVER: &str =
-    "start a server with `session-buddy mcp start --foreground`";
+pub(super) const START_A_SERVER: &str = "start a server with `session-buddy mcp start`";
 
 /// How a command ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,34 +24,52 @@ pub enum ExitStatus {
     Usage,
     /// There is no server, and no database to look at.
     Unreachable,
+    /// Of `mcp`: no server runs.
+    NotRunning,
     /// Of `mcp`: a server runs already.
     AlreadyRunning,
+    /// Of `mcp`: the server takes no events, or does not answer.
+    Unhealthy,
     /// Of `mcp`: the configuration or the database is wrong.
     Configuration,
     /// Of `mcp`: the system refuses.
     Permission,
+    /// Of `mcp`: it takes too long.
+    Timeout,
+    /// Of `mcp`: a server ended without clearing up.
+    Stale,
+}
+
+impl ExitStatus {
+    /// Gives the exit code.
+    pub const fn code(self) -> u8 {
+        match self {
+            Self::Failed => 1,
+            Self::Usage | Self::NotRunning => 2,
+            Self::Unreachable | Self::AlreadyRunning => 3,
+            Self::Unhealthy => 4,
+            Self::Configuration => 5,
+            Self::Permission => 6,
+            Self::Timeout => 7,
+            Self::Stale => 8,
+        }
+    }
 }
 
 impl From<ExitStatus> for ExitCode {
     fn from(status: ExitStatus) -> Self {
-        Self::from(match status {
-            ExitStatus::Failed => 1,
-            ExitStatus::Usage => 2,
-            ExitStatus::Unreachable | ExitStatus::AlreadyRunning => 3,
-            ExitStatus::Configuration => 5,
-            ExitStatus::Permission => 6,
-        })
+        Self::from(status.code())
     }
 }
 
 /// What failed, its causes, and what to do.
 #[derive(Debug)]
 pub struct Failure {
-    status: ExitStatus,
+    exit_code: u8,
     message: String,
     causes: Vec<String>,
     hint: Option<String>,
-    /// Nobody reads any more: no failure at all.
+    /// Somebody else says it, or nobody reads any more.
     quiet: bool,
 }
 
@@ -60,7 +77,7 @@ impl Failure {
     /// Makes a failure from a message.
     pub fn new(status: ExitStatus, message: impl Into<String>) -> Self {
         Self {
-            status,
+            exit_code: status.code(),
             message: message.into(),
             causes: Vec::new(),
             hint: None,
@@ -80,10 +97,25 @@ impl Failure {
 
     /// Makes a failure to write output: quiet when its reader has gone.
     pub fn writing(error: io::Error) -> Self {
-        let quiet = error.kind() == io::ErrorKind::BrokenPipe;
+        let failure = Self::of(ExitStatus::Failed, &error);
+        if error.kind() == io::ErrorKind::BrokenPipe {
+            let exit_code = 0;
+            Self {
+                exit_code,
+                ..failure
+            }
+            .already_said()
+        } else {
+            failure
+        }
+    }
+
+    /// Leaves nothing to say but the exit code.
+    #[must_use]
+    pub fn already_said(self) -> Self {
         Self {
-            quiet,
-            ..Self::of(ExitStatus::Failed, &error)
+            quiet: true,
+            ..self
         }
     }
 
@@ -128,7 +160,7 @@ impl Failure {
     /// Prints the failure and gives its exit code.
     pub fn report(self) -> ExitCode {
         if self.quiet {
-            return ExitCode::SUCCESS;
+            return self.exit_code.into();
         }
         eprintln!("error: {}", for_line(&self.message));
         for cause in &self.causes {
@@ -137,8 +169,39 @@ impl Failure {
         if let Some(hint) = &self.hint {
             eprintln!("hint: {}", for_line(hint));
         }
-        self.status.into()
+        self.exit_code.into()
     }
+
+    /// Gives the failure for the process that started this one in the background, which says it in its place.
+    pub(super) fn to_refusal(&self) -> Refusal {
+        Refusal {
+            exit_code: self.exit_code,
+            message: self.message.clone(),
+            causes: self.causes.clone(),
+            hint: self.hint.clone(),
+        }
+    }
+}
+
+impl From<Refusal> for Failure {
+    fn from(refusal: Refusal) -> Self {
+        Self {
+            exit_code: refusal.exit_code,
+            message: refusal.message,
+            causes: refusal.causes,
+            hint: refusal.hint,
+            quiet: false,
+        }
+    }
+}
+
+/// Tells whether the system refused for want of permission.
+pub(super) fn is_permission(error: &(dyn Error + 'static)) -> bool {
+    causes(error).any(|error| {
+        error
+            .downcast_ref::<io::Error>()
+            .is_some_and(|error| error.kind() == io::ErrorKind::PermissionDenied)
+    })
 }
 
 fn hint_for(error: &(dyn Error + 'static)) -> Option<&'static str> {

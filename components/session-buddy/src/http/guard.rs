@@ -17,7 +17,7 @@ use super::{EVENTS, Problem};
 use crate::auth::{Peer, Right};
 
 /// The most bytes of a body: 1 MiB.
-pub(super) const BODY_BYTES_MAX: usize = 1024 * 1024;
+pub(crate) const BODY_BYTES_MAX: usize = 1024 * 1024;
 /// How long a body may take to come: 10 seconds.
 const BODY_TIMEOUT: Duration = Duration::from_secs(10);
 /// The most levels of objects and arrays in a JSON body.

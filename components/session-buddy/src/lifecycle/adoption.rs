@@ -39,7 +39,8 @@ pub(super) fn spawn(
     clock: &Clock,
     stop: CancellationToken,
 ) -> io::Result<JoinHandle<()>> {
-    let authority = info.address.clone();
+    // Nobody listens at no address.
+    let authority = info.address.clone().unwrap_or_default();
     let socket = state_folder::socket(state_folder);
     let adopter = Adopter {
         reported_by: "session-buddy server".to_owned(),

@@ -1,5 +1,7 @@
 //! Where the server listens.
 
+mod port_owner;
+
 use std::{
     fs::{self, Permissions},
     io,
@@ -11,6 +13,8 @@ use std::{
 use session_client::state_folder::{self, ShortPath};
 use tokio::net::{TcpListener, UnixListener};
 
+pub use port_owner::PortOwner;
+
 use super::StartError;
 
 /// Listens on a loopback address.
@@ -21,6 +25,10 @@ pub(super) async fn tcp(address: SocketAddr) -> Result<TcpListener, StartError> 
     let listener = TcpListener::bind(address).await;
     listener.map_err(|source| StartError::Listen {
         address: address.to_string(),
+        owner: match source.kind() {
+            io::ErrorKind::AddrInUse => PortOwner::find(address),
+            _ => None,
+        },
         source,
     })
 }
@@ -31,6 +39,7 @@ pub(super) fn unix(state_folder: &Path) -> Result<(UnixListener, PathBuf), Start
     let path = state_folder::socket(state_folder);
     let error = |source| StartError::Listen {
         address: path.display().to_string(),
+        owner: None,
         source,
     };
     match fs::remove_file(&path) {

@@ -11,6 +11,8 @@ use std::{
 use serde::{Deserialize, Serialize};
 use session_model::Timestamp;
 
+use super::{Settings, Told, process::start_ticks};
+
 /// What `server.json` holds.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ServerInfo {
@@ -20,8 +22,8 @@ pub struct ServerInfo {
     pub start_ticks: Option<u64>,
     /// Version of the server.
     pub version: String,
-    /// Its TCP address.
-    pub address: String,
+    /// Its TCP address; null for a server inside of `mcp stdio --embedded`, which has none.
+    pub address: Option<String>,
     /// Its Unix socket.
     pub socket: PathBuf,
     /// Its database.
@@ -30,31 +32,45 @@ pub struct ServerInfo {
     pub log: Option<PathBuf>,
     /// When it started, RFC 3339.
     pub started_at: String,
+    /// What it was told by flags and variables, so that a restart tells it again.
+    #[serde(default)]
+    pub told: Told,
+}
+
+/// Gives the path of the file in a state folder.
+pub(super) fn path(state_folder: &Path) -> PathBuf {
+    state_folder.join("server.json")
 }
 
 impl ServerInfo {
     pub(super) fn of_this_process(
-        address: SocketAddr,
+        settings: &Settings,
+        address: Option<SocketAddr>,
         socket: PathBuf,
-        database: &Path,
+        log: Option<PathBuf>,
         started_at: Timestamp,
     ) -> Self {
         Self {
             pid: std::process::id(),
             start_ticks: start_ticks("self"),
             version: env!("CARGO_PKG_VERSION").to_owned(),
-            address: address.to_string(),
+            address: address.map(|address| address.to_string()),
             socket,
-            database: database.to_owned(),
-            log: None,
+            database: settings.db_path.clone(),
+            log,
             started_at: started_at.to_string(),
+            told: settings.told.clone().at(address, &settings.db_path),
         }
     }
 
-    /// Reads the file; `None` unless the process that it names lives.
-    pub(super) fn running(path: &Path) -> Option<Self> {
-        let info: Self = serde_json::from_slice(&fs::read(path).ok()?).ok()?;
-        (start_ticks(&info.pid.to_string()) == info.start_ticks).then_some(info)
+    /// Reads the file; `None` where there is none that can be read.
+    pub(super) fn read(path: &Path) -> Option<Self> {
+        serde_json::from_slice(&fs::read(path).ok()?).ok()
+    }
+
+    /// Tells whether the process that it names lives.
+    pub(super) fn is_alive(&self) -> bool {
+        start_ticks(&self.pid.to_string()) == self.start_ticks
     }
 
     /// Puts the file in its place at once, for its owner alone.
@@ -69,15 +85,4 @@ impl ServerInfo {
         file.write_all(&serde_json::to_vec(self)?)?;
         fs::rename(unfinished, path)
     }
-}
-
-/// Reads field 22 of a process's stat line: the 20th behind the name, which stands in parentheses.
-fn start_ticks(process: &str) -> Option<u64> {
-    let stat = fs::read_to_string(format!("/proc/{process}/stat")).ok()?;
-    stat.rsplit_once(')')?
-        .1
-        .split_ascii_whitespace()
-        .nth(19)?
-        .parse()
-        .ok()
 }

@@ -2,25 +2,114 @@
 
 use std::{
     ffi::OsString,
+    io,
     net::{IpAddr, SocketAddr},
-    path::PathBuf,
+    path::{self, Path, PathBuf},
 };
 
 use layered_config::{FileError, Layer, Layers, UnknownKey, ValueError, VariableError};
+use serde::{Deserialize, Serialize};
 use session_client::state_folder::{self, StateFolderError};
 use tracing::Level;
 
-/// Settings that were given as flags.
-#[derive(Clone, Debug, Default)]
+/// Settings that were given as flags, or one by one in another way.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Flags {
     /// `--db-path`
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub db_path: Option<String>,
     /// `--host`
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub host: Option<String>,
     /// `--port`
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub port: Option<String>,
     /// `--log-level`
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub log_level: Option<String>,
+}
+
+impl Flags {
+    fn from_environment(variable: impl Fn(&str) -> Option<OsString>) -> Self {
+        let text = |name: &str| {
+            variable(name)?
+                .into_string()
+                .ok()
+                .filter(|text| !text.is_empty())
+        };
+        Self {
+            db_path: text("SESSION_BUDDY_DB_PATH"),
+            host: text("SESSION_BUDDY_HOST"),
+            port: text("SESSION_BUDDY_PORT"),
+            log_level: text("SESSION_BUDDY_LOG_LEVEL"),
+        }
+    }
+
+    /// Gives each setting that is given, with the key that `config.yaml` has for it.
+    fn given(&self) -> impl Iterator<Item = (&'static str, &str)> {
+        [
+            ("db_path", self.db_path.as_deref()),
+            ("host", self.host.as_deref()),
+            ("port", self.port.as_deref()),
+            ("log_level", self.log_level.as_deref()),
+        ]
+        .into_iter()
+        .filter_map(|(key, text)| Some((key, text?)))
+    }
+
+    /// Fills what is not given from `others`.
+    #[must_use]
+    pub fn or(self, others: Self) -> Self {
+        Self {
+            db_path: self.db_path.or(others.db_path),
+            host: self.host.or(others.host),
+            port: self.port.or(others.port),
+            log_level: self.log_level.or(others.log_level),
+        }
+    }
+
+    /// Gives the arguments of a command line that says the same.
+    pub fn arguments(&self) -> Vec<String> {
+        self.given()
+            .map(|(key, text)| format!("--{}={text}", key.replace('_', "-")))
+            .collect()
+    }
+}
+
+/// What a server was told by hand. Files are read anew by a restart, and so are in no need of being told again.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Told {
+    /// By flags.
+    pub flags: Flags,
+    /// By variables.
+    pub environment: Flags,
+}
+
+impl Told {
+    /// Says where a server really is in place of what it was told: a free port is only free once, and a relative path
+    /// means something in one folder only.
+    pub(super) fn at(mut self, address: Option<SocketAddr>, database: &Path) -> Self {
+        for told in [&mut self.flags, &mut self.environment] {
+            if let (Some(port), Some(address)) = (&mut told.port, address) {
+                *port = address.port().to_string();
+            }
+            if let Some(path) = &mut told.db_path {
+                *path = database.display().to_string();
+            }
+        }
+        self
+    }
+
+    /// Gives the variables that were set, by name.
+    pub fn variables(&self) -> impl Iterator<Item = (&'static str, &str)> {
+        self.environment.given().map(|(key, text)| {
+            let (_, variable) = VARIABLES
+                .into_iter()
+                .find(|(known, _)| *known == key)
+                .expect("each key has a variable");
+            (variable, text)
+        })
+    }
 }
 
 /// What a server is told.
@@ -36,6 +125,8 @@ pub struct Settings {
     pub log_level: Level,
     /// Keys in `config.yaml` that mean nothing.
     pub unknown_keys: Vec<UnknownKey>,
+    /// What of this was told by flags and variables.
+    pub told: Told,
 }
 
 /// Why settings cannot be used.
@@ -53,6 +144,9 @@ pub enum SettingsError {
     /// A value is wrong.
     #[error(transparent)]
     Value(#[from] ValueError),
+    /// A relative path leads nowhere, because the folder it starts from is gone.
+    #[error("the folder of this command is gone, so no relative path leads anywhere")]
+    Nowhere(#[source] io::Error),
 }
 
 /// The keys, and the variables that set them.
@@ -75,6 +169,10 @@ impl Settings {
     ) -> Result<Self, SettingsError> {
         let state_folder = state_folder::find(&variable)?;
         state_folder::check(&state_folder)?;
+        let told = Told {
+            flags: flags.clone(),
+            environment: Flags::from_environment(&variable),
+        };
         let layers = Layers::new()
             .with(Layer::defaults([
                 ("host", "127.0.0.1"),
@@ -96,14 +194,16 @@ impl Settings {
             .get::<PathBuf>("db_path")?
             .map(|setting| setting.value);
         let known: Vec<&str> = VARIABLES.iter().map(|(key, _)| *key).collect();
+        let db_path = db_path.unwrap_or_else(|| state_folder.join("sessions.db"));
         Ok(Self {
-            db_path: db_path.unwrap_or_else(|| state_folder.join("sessions.db")),
+            db_path: path::absolute(db_path).map_err(SettingsError::Nowhere)?,
             address: SocketAddr::new(host, port),
             log_level: layers
                 .get_with("log_level", log_level)?
                 .expect(defaulted)
                 .value,
             unknown_keys: layers.unknown_keys(&known),
+            told,
             state_folder,
         })
     }
@@ -135,5 +235,46 @@ fn log_level(text: &str) -> Result<Level, String> {
     match level.as_str() {
         "TRACE" | "DEBUG" | "INFO" | "WARN" | "ERROR" => level.parse().map_err(|_| String::new()),
         _ => Err("one of TRACE, DEBUG, INFO, WARN, ERROR".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_restart_is_told_where_the_server_really_was() {
+        let home = tempfile::tempdir().unwrap();
+        let variable = |name: &str| match name {
+            "SESSION_BUDDY_HOME" => Some(home.path().into()),
+            "SESSION_BUDDY_PORT" => Some("0".into()),
+            "SESSION_BUDDY_HOST" => Some("".into()),
+            _ => None,
+        };
+        let flags = Flags {
+            db_path: Some("there.db".to_owned()),
+            log_level: Some("debug".to_owned()),
+            ..Flags::default()
+        };
+        let settings = Settings::load(flags, variable).unwrap();
+        assert!(settings.db_path.is_absolute() && settings.db_path.ends_with("there.db"));
+        let address = "127.0.0.1:4711".parse().unwrap();
+        let told = settings.told.at(Some(address), Path::new("/there.db"));
+        assert_eq!(
+            told.flags.arguments(),
+            ["--db-path=/there.db", "--log-level=debug"]
+        );
+        assert_eq!(
+            told.variables().collect::<Vec<_>>(),
+            [("SESSION_BUDDY_PORT", "4711")]
+        );
+        let again = Flags {
+            log_level: Some("warn".to_owned()),
+            ..Flags::default()
+        };
+        assert_eq!(
+            again.or(told.flags).arguments(),
+            ["--db-path=/there.db", "--log-level=warn"]
+        );
     }
 }

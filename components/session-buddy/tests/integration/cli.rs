@@ -402,7 +402,7 @@ fn a_server_is_asked_where_a_flag_says() {
     insta::assert_snapshot!(nobody.stderr, @r"
     error: no server answers at http://127.0.0.1:1
     caused by: Connection refused (os error 111)
-    hint: start a server with `session-buddy mcp start --foreground`
+    hint: start a server with `session-buddy mcp start`
     ");
 }
 

@@ -2,6 +2,7 @@
 //!
 //! Nothing here sleeps: readiness, log lines and ends of processes are waited for, all with [`DEADLINE`].
 
+mod background;
 mod exchange;
 mod samples;
 
@@ -25,6 +26,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Map, Value, json};
 use tempfile::TempDir;
 
+pub(crate) use background::{Background, start_ticks};
 use exchange::exchange;
 pub(crate) use exchange::{Answer, Headers, call_body, request, rpc_body};
 pub(crate) use samples::{end, five_sessions, numbers, start, with};
@@ -411,7 +413,7 @@ pub(crate) fn run(mut command: Command, input: &str) -> Ran {
 }
 
 /// Waits for the end of a process, or kills it after [`DEADLINE`].
-fn finish(child: Child) -> Output {
+pub(crate) fn finish(child: Child) -> Output {
     let pid = Pid::from_child(&child);
     let (sender, ended) = channel();
     thread::spawn(move || sender.send(child.wait_with_output()));

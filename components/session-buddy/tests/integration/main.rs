@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod background;
 mod bad_input;
 mod batches;
 mod cli;
@@ -9,6 +10,8 @@ mod event_buffer;
 mod harness;
 mod http;
 mod ledger;
+mod manual;
 mod mcp;
 mod rules;
+mod stdio;
 mod tampering;

@@ -14,7 +14,7 @@ use session_client::{
 };
 use session_model::escape::for_line;
 
-use super::{ExitStatus, Failure, Format, Show, cannot_read, contents::Listing};
+use super::{ExitStatus, Failure, Format, Show, cannot_read, contents::Listing, print_json};
 use crate::cli::{DatabaseArgs, failure::START_A_SERVER};
 
 #[derive(Debug, clap::Args)]
@@ -71,7 +71,7 @@ fn tell(args: &Args, report: &Report, destination: &str) -> Result<(), Failure> 
         eprintln!("note: {} is left alone: {}", path.display(), for_line(why));
     }
     if args.show.format == Format::Json {
-        return super::print_json(&json!({
+        return print_json(&json!({
             "delivered": report.delivered,
             "refused": report.refused,
             "waiting": report.waiting,

@@ -202,7 +202,12 @@ fn wrong_usage_of_mcp_is_exit_1_because_2_means_not_running() {
     let home = Home::new();
     home.cli("mcp").with_code(1).saying("start");
     home.cli("mcp begin").with_code(1).saying("begin");
-    home.cli("mcp start").with_code(1).saying("--foreground");
+    home.cli("mcp start --forground")
+        .with_code(1)
+        .saying("--foreground");
+    home.cli("mcp stop --timeout soon")
+        .with_code(1)
+        .saying("seconds");
     assert!(!home.database().exists());
 }
 

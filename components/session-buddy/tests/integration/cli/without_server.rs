@@ -64,6 +64,6 @@ fn without_server_and_database_nothing_is_made() {
     let json = home.cli("list-sessions --format json").with_code(3);
     insta::assert_snapshot!(json.stderr.replace(home.root().to_str().unwrap(), "~"), @r"
     error: no server runs, and there is no database ~/state/sessions.db
-    hint: start a server with `session-buddy mcp start --foreground`
+    hint: start a server with `session-buddy mcp start`
     ");
 }

@@ -1,0 +1,42 @@
+//! Completions and the manual, which are made of the definitions of the commands.
+
+use std::fs;
+
+use crate::harness::Home;
+
+#[test]
+fn completions_and_manual_know_every_command() {
+    let home = Home::new();
+    for shell in ["bash", "zsh", "fish"] {
+        let script = home
+            .cli(&format!("completions {shell}"))
+            .with_code(0)
+            .stdout;
+        for word in [
+            "list-sessions",
+            "stdio",
+            "restart",
+            "log-level",
+            "foreground",
+        ] {
+            assert!(script.contains(word), "{shell}: no {word}");
+        }
+        assert!(!script.contains("in-background"), "{shell}");
+    }
+    home.cli("completions cmd").with_code(2).saying("cmd");
+
+    let folder = home.root().join("man/man1");
+    home.cli(&format!("man {}", folder.display())).with_code(0);
+    for page in [
+        "session-buddy",
+        "session-buddy-mcp-start",
+        "session-buddy-event-buffer-purge",
+    ] {
+        let text = fs::read_to_string(folder.join(format!("{page}.1"))).unwrap();
+        assert!(text.contains(".SH NAME"), "{page}");
+        assert!(!text.contains("in\\-background"), "{page}");
+    }
+    home.cli("man /dev/null/there")
+        .with_code(1)
+        .saying("cannot write the manual");
+}
