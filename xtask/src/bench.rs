@@ -11,6 +11,7 @@ mod machine;
 mod prefilled;
 mod starts;
 mod table;
+mod tracking;
 
 use std::path::PathBuf;
 use std::process::Command;
@@ -35,6 +36,12 @@ pub(crate) struct Options {
     /// Sessions in the pre-filled store; 0 leaves it out
     #[arg(long, default_value_t = 1_000_000)]
     sessions: u64,
+    /// Shells in each situation of `tracking`
+    #[arg(long, default_value_t = 2_000, value_parser = clap::value_parser!(u64).range(1..))]
+    shells: u64,
+    /// Sessions that dead shells left, two events each
+    #[arg(long, default_value_t = 50_000, value_parser = clap::value_parser!(u64).range(1..))]
+    dead: u64,
     /// The server to measure [default: the release build of this checkout]
     #[arg(long)]
     binary: Option<PathBuf>,
@@ -52,6 +59,8 @@ enum What {
     Footprint,
     /// Time of `list-sessions` beside `true`
     Cli,
+    /// Time of a shell's own thread in calls for tracking, whatever the server and the disk do
+    Tracking,
     All,
 }
 
@@ -61,6 +70,8 @@ struct Setting {
     repeats: u32,
     seconds: Option<u64>,
     sessions: u64,
+    shells: u64,
+    dead: u64,
 }
 
 impl Setting {
@@ -71,7 +82,7 @@ impl Setting {
 
 pub(crate) fn run(options: &Options) -> Result<()> {
     if options.binary.is_none() {
-        build()?;
+        build(&["-p", "session-buddy"])?;
     }
     if cfg!(debug_assertions) {
         return again_in_release();
@@ -84,6 +95,8 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         repeats: options.repeats,
         seconds: options.seconds,
         sessions: options.sessions,
+        shells: options.shells,
+        dead: options.dead,
     };
     machine::print(&setting.binary);
     let chosen = |what| options.what == What::All || options.what == what;
@@ -102,23 +115,19 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     if chosen(What::Cli) {
         cli::measure(&setting)?;
     }
+    if chosen(What::Tracking) {
+        tracking::measure(&setting)?;
+    }
     Ok(())
 }
 
-fn build() -> Result<()> {
+fn build(what: &[&str]) -> Result<()> {
     let mut cargo = Command::new(workspace::cargo());
-    cargo.current_dir(workspace::root()).args([
-        "build",
-        "--quiet",
-        "--locked",
-        "--release",
-        "-p",
-        "session-buddy",
-    ]);
-    ensure!(
-        cargo.status()?.success(),
-        "cargo build --release -p session-buddy failed"
-    );
+    cargo
+        .current_dir(workspace::root())
+        .args(["build", "--quiet", "--locked", "--release"])
+        .args(what);
+    ensure!(cargo.status()?.success(), "{cargo:?} failed");
     Ok(())
 }
 

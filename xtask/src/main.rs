@@ -5,6 +5,7 @@
 //! - [`kill9`]: the crash test; the external stage runs it.
 //! - [`shells`]: real shells and what goes wrong between them and the server; the external stage runs it.
 //! - [`baseline`]: what the server is compared with, as a process of its own.
+//! - [`tracked`]: shells without a shell, as processes of their own; [`dead_shells`] is what they leave behind.
 //! - [`load`]: the load generator; [`http`] and [`event`] are what it sends; [`server`] is what it sends it to.
 #![expect(
     clippy::print_stdout,
@@ -15,6 +16,7 @@
 mod baseline;
 mod bench;
 mod clock;
+mod dead_shells;
 mod event;
 mod http;
 mod kill9;
@@ -23,6 +25,7 @@ mod process;
 mod server;
 mod shells;
 mod test;
+mod tracked;
 mod workspace;
 
 use std::process::ExitCode;
@@ -52,6 +55,9 @@ enum Chore {
     /// Serve what the server is compared with
     #[command(hide = true)]
     Baseline,
+    /// Open and end one tracked session, and print what that took
+    #[command(hide = true)]
+    TrackedShell(tracked::Options),
 }
 
 fn main() -> ExitCode {
@@ -61,6 +67,7 @@ fn main() -> ExitCode {
         Chore::Kill9(options) => kill9::run(&options),
         Chore::Shells(options) => shells::run(&options),
         Chore::Baseline => baseline::serve(),
+        Chore::TrackedShell(options) => tracked::run(&options),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
