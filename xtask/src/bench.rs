@@ -9,6 +9,7 @@ mod footprint;
 mod latency;
 mod machine;
 mod prefilled;
+mod shell;
 mod starts;
 mod table;
 mod tracking;
@@ -61,6 +62,8 @@ enum What {
     Cli,
     /// Time of a shell's own thread in calls for tracking, whatever the server and the disk do
     Tracking,
+    /// Time and memory of the example shell, tracked and not
+    Shell,
     All,
 }
 
@@ -117,6 +120,9 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     }
     if chosen(What::Tracking) {
         tracking::measure(&setting)?;
+    }
+    if chosen(What::Shell) {
+        shell::measure(&setting)?;
     }
     Ok(())
 }

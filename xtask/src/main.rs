@@ -58,6 +58,9 @@ enum Chore {
     /// Open and end one tracked session, and print what that took
     #[command(hide = true)]
     TrackedShell(tracked::Options),
+    /// Run a program and print the most memory that it had, in KiB
+    #[command(hide = true)]
+    PeakMemory(process::Program),
 }
 
 fn main() -> ExitCode {
@@ -68,6 +71,7 @@ fn main() -> ExitCode {
         Chore::Shells(options) => shells::run(&options),
         Chore::Baseline => baseline::serve(),
         Chore::TrackedShell(options) => tracked::run(&options),
+        Chore::PeakMemory(program) => process::print_peak_memory(&program),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
