@@ -9,6 +9,7 @@ mod footprint;
 mod latency;
 mod machine;
 mod prefilled;
+mod replay;
 mod shell;
 mod starts;
 mod table;
@@ -64,6 +65,8 @@ enum What {
     Tracking,
     /// Time and memory of the example shell, tracked and not
     Shell,
+    /// Delivery of what dead shells left
+    Replay,
     All,
 }
 
@@ -123,6 +126,9 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     }
     if chosen(What::Shell) {
         shell::measure(&setting)?;
+    }
+    if chosen(What::Replay) {
+        replay::measure(&setting)?;
     }
     Ok(())
 }

@@ -6,7 +6,8 @@
 //! - [`shells`]: real shells and what goes wrong between them and the server; the external stage runs it.
 //! - [`baseline`]: what the server is compared with, as a process of its own.
 //! - [`tracked`]: shells without a shell, as processes of their own; [`dead_shells`] is what they leave behind.
-//! - [`load`]: the load generator; [`http`] and [`event`] are what it sends; [`server`] is what it sends it to.
+//! - [`load`]: the load generator; [`http`] and [`event`] are what it sends; [`server`] is what it sends it to;
+//!   [`listed`] is what it shows afterwards.
 #![expect(
     clippy::print_stdout,
     clippy::print_stderr,
@@ -20,6 +21,7 @@ mod dead_shells;
 mod event;
 mod http;
 mod kill9;
+mod listed;
 mod load;
 mod process;
 mod server;
