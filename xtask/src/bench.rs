@@ -9,6 +9,7 @@ mod footprint;
 mod latency;
 mod machine;
 mod prefilled;
+mod recovery;
 mod replay;
 mod shell;
 mod starts;
@@ -44,6 +45,9 @@ pub(crate) struct Options {
     /// Sessions that dead shells left, two events each
     #[arg(long, default_value_t = 50_000, value_parser = clap::value_parser!(u64).range(1..))]
     dead: u64,
+    /// Clients of the server that returns
+    #[arg(long, default_value_t = 10_000, value_parser = clap::value_parser!(u64).range(1..))]
+    clients: u64,
     /// The server to measure [default: the release build of this checkout]
     #[arg(long)]
     binary: Option<PathBuf>,
@@ -67,6 +71,8 @@ enum What {
     Shell,
     /// Delivery of what dead shells left
     Replay,
+    /// What a server sees that returns to many clients
+    Recovery,
     All,
 }
 
@@ -78,6 +84,7 @@ struct Setting {
     sessions: u64,
     shells: u64,
     dead: u64,
+    clients: u64,
 }
 
 impl Setting {
@@ -103,6 +110,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         sessions: options.sessions,
         shells: options.shells,
         dead: options.dead,
+        clients: options.clients,
     };
     machine::print(&setting.binary);
     let chosen = |what| options.what == What::All || options.what == what;
@@ -129,6 +137,9 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     }
     if chosen(What::Replay) {
         replay::measure(&setting)?;
+    }
+    if chosen(What::Recovery) {
+        recovery::measure(&setting)?;
     }
     Ok(())
 }

@@ -60,6 +60,9 @@ enum Chore {
     /// Open and end one tracked session, and print what that took
     #[command(hide = true)]
     TrackedShell(tracked::Options),
+    /// Open many tracked sessions and wait until a server has taken them
+    #[command(hide = true)]
+    TrackedShells(tracked::many::Options),
     /// Run a program and print the most memory that it had, in KiB
     #[command(hide = true)]
     PeakMemory(process::Program),
@@ -73,6 +76,7 @@ fn main() -> ExitCode {
         Chore::Shells(options) => shells::run(&options),
         Chore::Baseline => baseline::serve(),
         Chore::TrackedShell(options) => tracked::run(&options),
+        Chore::TrackedShells(options) => tracked::many::run(&options),
         Chore::PeakMemory(program) => process::print_peak_memory(&program),
     };
     match outcome {

@@ -1,5 +1,7 @@
 //! Tracked shells without a shell: processes that do with tracking what a shell does, and tell how long it took.
 
+pub(crate) mod many;
+
 use std::io::{Read, Write, stdin, stdout};
 use std::time::{Duration, Instant};
 
