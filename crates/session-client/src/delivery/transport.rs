@@ -80,7 +80,7 @@ impl Transport {
                     Err(error) => error,
                 };
                 let nobody = matches!(refused, ConnectionError::Unreachable { .. });
-                if nobody && listener::is_trusted(authority) {
+                if nobody && listener::is_there(authority).await {
                     Self::to_url(&format!("http://{authority}/mcp"), timing).await
                 } else {
                     Err(refused.into())
