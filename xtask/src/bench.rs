@@ -9,8 +9,12 @@ mod footprint;
 mod latency;
 mod machine;
 mod prefilled;
+mod recovery;
+mod replay;
+mod shell;
 mod starts;
 mod table;
+mod tracking;
 
 use std::path::PathBuf;
 use std::process::Command;
@@ -35,6 +39,15 @@ pub(crate) struct Options {
     /// Sessions in the pre-filled store; 0 leaves it out
     #[arg(long, default_value_t = 1_000_000)]
     sessions: u64,
+    /// Shells in each situation of `tracking`
+    #[arg(long, default_value_t = 2_000, value_parser = clap::value_parser!(u64).range(1..))]
+    shells: u64,
+    /// Sessions that dead shells left, two events each
+    #[arg(long, default_value_t = 50_000, value_parser = clap::value_parser!(u64).range(1..))]
+    dead: u64,
+    /// Clients of the server that returns
+    #[arg(long, default_value_t = 10_000, value_parser = clap::value_parser!(u64).range(1..))]
+    clients: u64,
     /// The server to measure [default: the release build of this checkout]
     #[arg(long)]
     binary: Option<PathBuf>,
@@ -52,6 +65,14 @@ enum What {
     Footprint,
     /// Time of `list-sessions` beside `true`
     Cli,
+    /// Time of a shell's own thread in calls for tracking, whatever the server and the disk do
+    Tracking,
+    /// Time and memory of the example shell, tracked and not
+    Shell,
+    /// Delivery of what dead shells left
+    Replay,
+    /// What a server sees that returns to many clients
+    Recovery,
     All,
 }
 
@@ -61,6 +82,9 @@ struct Setting {
     repeats: u32,
     seconds: Option<u64>,
     sessions: u64,
+    shells: u64,
+    dead: u64,
+    clients: u64,
 }
 
 impl Setting {
@@ -71,7 +95,7 @@ impl Setting {
 
 pub(crate) fn run(options: &Options) -> Result<()> {
     if options.binary.is_none() {
-        build()?;
+        build(&["-p", "session-buddy"])?;
     }
     if cfg!(debug_assertions) {
         return again_in_release();
@@ -84,6 +108,9 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         repeats: options.repeats,
         seconds: options.seconds,
         sessions: options.sessions,
+        shells: options.shells,
+        dead: options.dead,
+        clients: options.clients,
     };
     machine::print(&setting.binary);
     let chosen = |what| options.what == What::All || options.what == what;
@@ -102,23 +129,28 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     if chosen(What::Cli) {
         cli::measure(&setting)?;
     }
+    if chosen(What::Tracking) {
+        tracking::measure(&setting)?;
+    }
+    if chosen(What::Shell) {
+        shell::measure(&setting)?;
+    }
+    if chosen(What::Replay) {
+        replay::measure(&setting)?;
+    }
+    if chosen(What::Recovery) {
+        recovery::measure(&setting)?;
+    }
     Ok(())
 }
 
-fn build() -> Result<()> {
+fn build(what: &[&str]) -> Result<()> {
     let mut cargo = Command::new(workspace::cargo());
-    cargo.current_dir(workspace::root()).args([
-        "build",
-        "--quiet",
-        "--locked",
-        "--release",
-        "-p",
-        "session-buddy",
-    ]);
-    ensure!(
-        cargo.status()?.success(),
-        "cargo build --release -p session-buddy failed"
-    );
+    cargo
+        .current_dir(workspace::root())
+        .args(["build", "--quiet", "--locked", "--release"])
+        .args(what);
+    ensure!(cargo.status()?.success(), "{cargo:?} failed");
     Ok(())
 }
 

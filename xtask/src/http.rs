@@ -17,16 +17,10 @@ pub(crate) struct Connection {
 /// An answer; it lives in the connection's buffer until the next request.
 pub(crate) struct Answer<'a> {
     pub(crate) status: u16,
-    head: &'a str,
     pub(crate) body: &'a [u8],
 }
 
 impl Answer<'_> {
-    /// The value of a header, looked up without regard to case.
-    pub(crate) fn header(&self, name: &str) -> Option<&str> {
-        header(self.head, name)
-    }
-
     /// The beginning of the answer, for an error message.
     pub(crate) fn excerpt(&self) -> String {
         let body = String::from_utf8_lossy(self.body);
@@ -120,10 +114,8 @@ impl Connection {
             None if status == 202 || status == 204 => {}
             None => return Err(invalid("the answer has no length")),
         }
-        let head = self::head(&self.input[..head_end])?;
         Ok(Answer {
             status,
-            head,
             body: &self.input[head_end..],
         })
     }
@@ -231,27 +223,19 @@ mod tests {
         address
     }
 
-    async fn fetch(pieces: &'static [&'static str]) -> io::Result<(u16, Option<String>, String)> {
+    async fn fetch(pieces: &'static [&'static str]) -> io::Result<(u16, String)> {
         let mut connection = Connection::open(serve(pieces)).await?;
         let answer = connection.get("/").await?;
-        let link = answer.header("Link").map(str::to_owned);
-        Ok((
-            answer.status,
-            link,
-            String::from_utf8_lossy(answer.body).into_owned(),
-        ))
+        let body = String::from_utf8_lossy(answer.body);
+        Ok((answer.status, body.into_owned()))
     }
 
     #[tokio::test]
     async fn reads_an_answer_with_a_length() {
-        let answer = fetch(&[
-            "HTTP/1.1 200 OK\r\nlink: <x>\r\nContent-",
-            "Length: 5\r\n\r\nhe",
-            "llo",
-        ])
-        .await
-        .unwrap();
-        assert_eq!(answer, (200, Some("<x>".to_owned()), "hello".to_owned()));
+        let answer = fetch(&["HTTP/1.1 200 OK\r\nContent-", "Length: 5\r\n\r\nhe", "llo"])
+            .await
+            .unwrap();
+        assert_eq!(answer, (200, "hello".to_owned()));
     }
 
     #[tokio::test]
@@ -261,7 +245,7 @@ mod tests {
             "lo\r\n6\r",
             "\n world\r\n0\r\n\r\n",
         ]);
-        assert_eq!(answer.await.unwrap(), (503, None, "hello world".to_owned()));
+        assert_eq!(answer.await.unwrap(), (503, "hello world".to_owned()));
     }
 
     #[tokio::test]

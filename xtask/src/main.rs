@@ -5,7 +5,9 @@
 //! - [`kill9`]: the crash test; the external stage runs it.
 //! - [`shells`]: real shells and what goes wrong between them and the server; the external stage runs it.
 //! - [`baseline`]: what the server is compared with, as a process of its own.
-//! - [`load`]: the load generator; [`http`] and [`event`] are what it sends; [`server`] is what it sends it to.
+//! - [`tracked`]: shells without a shell, as processes of their own; [`dead_shells`] is what they leave behind.
+//! - [`load`]: the load generator; [`http`] and [`event`] are what it sends; [`server`] is what it sends it to;
+//!   [`listed`] is what it shows afterwards.
 #![expect(
     clippy::print_stdout,
     clippy::print_stderr,
@@ -15,14 +17,17 @@
 mod baseline;
 mod bench;
 mod clock;
+mod dead_shells;
 mod event;
 mod http;
 mod kill9;
+mod listed;
 mod load;
 mod process;
 mod server;
 mod shells;
 mod test;
+mod tracked;
 mod workspace;
 
 use std::process::ExitCode;
@@ -52,6 +57,15 @@ enum Chore {
     /// Serve what the server is compared with
     #[command(hide = true)]
     Baseline,
+    /// Open and end one tracked session, and print what that took
+    #[command(hide = true)]
+    TrackedShell(tracked::Options),
+    /// Open many tracked sessions and wait until a server has taken them
+    #[command(hide = true)]
+    TrackedShells(tracked::many::Options),
+    /// Run a program and print the most memory that it had, in KiB
+    #[command(hide = true)]
+    PeakMemory(process::Program),
 }
 
 fn main() -> ExitCode {
@@ -61,6 +75,9 @@ fn main() -> ExitCode {
         Chore::Kill9(options) => kill9::run(&options),
         Chore::Shells(options) => shells::run(&options),
         Chore::Baseline => baseline::serve(),
+        Chore::TrackedShell(options) => tracked::run(&options),
+        Chore::TrackedShells(options) => tracked::many::run(&options),
+        Chore::PeakMemory(program) => process::print_peak_memory(&program),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

@@ -1,11 +1,14 @@
 //! What the kernel knows about a process, and children that never outlive us.
 
+use std::ffi::OsString;
 use std::fs;
 use std::io;
-use std::process::{Child, ExitStatus};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
+use clap::Args;
+use nix::sys::resource::{UsageWho, getrusage};
 use rustix::process::{Pid, Resource, Rlimit, Signal};
 
 use crate::clock;
@@ -94,6 +97,28 @@ pub(crate) fn memory(pid: u32, field: &str) -> Result<u64> {
         .and_then(|line| line.split_whitespace().next())
         .and_then(|number| number.parse::<u64>().ok());
     Ok(kibibytes.with_context(|| format!("/proc/{pid}/status has no {field}"))? * 1024)
+}
+
+/// A program and its arguments.
+#[derive(Args)]
+pub(crate) struct Program {
+    /// The program and its arguments
+    #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true)]
+    words: Vec<OsString>,
+}
+
+/// Runs a program and prints the most memory that it had resident, in KiB. The kernel keeps the highest of all children, so
+/// this is a process of its own, and none that is smaller than this one can be seen.
+pub(crate) fn print_peak_memory(program: &Program) -> Result<()> {
+    let mut command = Command::new(&program.words[0]);
+    command.args(&program.words[1..]);
+    let status = command
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .status()?;
+    ensure!(status.success(), "{command:?} ended with {status}");
+    println!("{}", getrusage(UsageWho::RUSAGE_CHILDREN)?.max_rss());
+    Ok(())
 }
 
 /// Makes sure that `count` files can be open at once.

@@ -67,7 +67,7 @@ pub(super) fn measure(setting: &Setting) -> Result<()> {
 }
 
 /// Milliseconds from exec to exit.
-fn time(command: &mut Command) -> Result<f64> {
+pub(super) fn time(command: &mut Command) -> Result<f64> {
     command.stdin(Stdio::null()).stdout(Stdio::null());
     let begin = Instant::now();
     let status = command.status()?;

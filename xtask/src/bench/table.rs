@@ -20,6 +20,19 @@ impl Sample {
         }
     }
 
+    /// The value that this part of the values stays within.
+    pub(super) fn quantile(&self, part: f64) -> f64 {
+        let sorted = self.sorted();
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            clippy::cast_precision_loss,
+            reason = "an index of a vector"
+        )]
+        let index = (sorted.len().saturating_sub(1) as f64 * part).round() as usize;
+        sorted.get(index).copied().unwrap_or(f64::NAN)
+    }
+
     /// `median (lowest-highest)`, each written by `format`.
     pub(super) fn show(&self, format: impl Fn(f64) -> String) -> String {
         let sorted = self.sorted();
@@ -129,6 +142,16 @@ mod tests {
         );
         assert_eq!([3.0].into_iter().collect::<Sample>().show(whole), "3");
         assert_eq!(Sample::default().show(whole), "-");
+    }
+
+    #[test]
+    fn a_quantile_is_one_of_the_values() {
+        let sample: Sample = (0..=100).rev().map(f64::from).collect();
+        assert_eq!(
+            [0.0, 0.5, 0.99, 1.0].map(|part| sample.quantile(part)),
+            [0.0, 50.0, 99.0, 100.0]
+        );
+        assert!(Sample::default().quantile(0.5).is_nan());
     }
 
     #[test]

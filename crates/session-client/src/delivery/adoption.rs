@@ -6,6 +6,7 @@ use session_model::{
     ExitReason, SessionEndEvent, SessionId, Timestamp,
     words::{LostCause, SessionEndType},
 };
+use tokio::task::yield_now;
 use uuid::Uuid;
 
 use super::{Courier, Outcome};
@@ -56,21 +57,48 @@ impl Report {
 impl Adopter {
     /// Adopts what may be adopted among `paths` and brings it to the courier's target. Stops at the first call that
     /// fails; what is left waits for the next time. What a server does not take holds up nothing else.
-    pub async fn run(&self, paths: impl Iterator<Item = PathBuf>, courier: &mut Courier) -> Report {
+    ///
+    /// While a server works on some files, those before them are cleared away and those behind them are adopted.
+    pub async fn run(
+        &self,
+        mut paths: impl Iterator<Item = PathBuf>,
+        courier: &mut Courier,
+    ) -> Report {
         let mut report = Report::default();
-        let mut adopted: Vec<Mutex<SpoolFile>> = Vec::new();
-        for path in paths {
-            if let Some(file) = self.adopt(path, &mut report) {
-                adopted.push(Mutex::new(file));
-            }
-            if adopted.len() >= FILES_MAX
-                && !bring(std::mem::take(&mut adopted), courier, &mut report).await
-            {
-                return report;
+        let mut brought = Vec::new();
+        let mut adopted = self.adopt_some(&mut paths, &mut report).await;
+        while !adopted.is_empty() {
+            let files: Vec<_> = adopted.iter().collect();
+            let meanwhile = async {
+                clear_away(std::mem::take(&mut brought), &mut report).await;
+                self.adopt_some(&mut paths, &mut report).await
+            };
+            let (outcome, next) = tokio::join!(courier.deliver(&files), meanwhile);
+            brought = std::mem::replace(&mut adopted, next);
+            if let Outcome::Later(_) = outcome {
+                break;
             }
         }
-        bring(adopted, courier, &mut report).await;
+        brought.append(&mut adopted);
+        clear_away(brought, &mut report).await;
         report
+    }
+
+    /// Adopts as many files as are brought at a time, or what there is.
+    async fn adopt_some(
+        &self,
+        paths: &mut impl Iterator<Item = PathBuf>,
+        report: &mut Report,
+    ) -> Vec<Mutex<SpoolFile>> {
+        let mut adopted = Vec::new();
+        while adopted.len() < FILES_MAX
+            && let Some(path) = paths.next()
+        {
+            adopted.extend(self.adopt(path, report).map(Mutex::new));
+            // The call that is under way goes on between two files.
+            yield_now().await;
+        }
+        adopted
     }
 
     /// Takes a file of a dead shell, its end written where it had none.
@@ -147,14 +175,9 @@ fn began(contents: &Contents) -> Option<Timestamp> {
     start["timestamp"].as_str()?.parse().ok()
 }
 
-/// Brings adopted files to the server and clears away what is done. Gives whether the server takes events.
-async fn bring(adopted: Vec<Mutex<SpoolFile>>, courier: &mut Courier, report: &mut Report) -> bool {
-    if adopted.is_empty() {
-        return true;
-    }
-    let files: Vec<_> = adopted.iter().collect();
-    let outcome = courier.deliver(&files).await;
-    for file in adopted {
+/// Clears away the files with which nothing is left to do, and counts them all.
+async fn clear_away(files: Vec<Mutex<SpoolFile>>, report: &mut Report) {
+    for file in files {
         let file = file
             .into_inner()
             .unwrap_or_else(std::sync::PoisonError::into_inner);
@@ -172,8 +195,8 @@ async fn bring(adopted: Vec<Mutex<SpoolFile>>, courier: &mut Courier, report: &m
         if let (Err(error), Some(path)) = (file.finish(), path) {
             report.unusable.push((path, with_cause(&error)));
         }
+        yield_now().await;
     }
-    !matches!(outcome, Outcome::Later(_))
 }
 
 /// Writes an event as it is spooled: without its type, which its record tells.
@@ -195,5 +218,76 @@ fn with_cause(error: &SpoolError) -> String {
     match std::error::Error::source(error) {
         Some(source) => format!("{error}: {source}"),
         None => error.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{path::Path, time::Duration};
+
+    use tokio::{
+        io::{AsyncReadExt, AsyncWriteExt},
+        net::UnixListener,
+        time::sleep,
+    };
+
+    use super::*;
+    use crate::{delivery::target::Target, spool::look};
+
+    fn dead_session(folder: &Path, number: usize) -> PathBuf {
+        let header = Header {
+            session_id: format!("billing-20260206-220458-{number}"),
+            component: "billing".to_owned(),
+            destination: "unix:/s".to_owned(),
+            boot_id: None,
+        };
+        let mut file = SpoolFile::create(folder, header, "{}".to_owned()).unwrap();
+        file.append_end("{}".to_owned()).unwrap();
+        file.path().unwrap().to_owned()
+    }
+
+    /// Refuses the first request, once every file has an owner.
+    async fn refuse_when_all_are_owned(listener: UnixListener, paths: Vec<PathBuf>) {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        assert!(stream.read(&mut [0; 1024]).await.unwrap() > 0);
+        let owned = |path: &PathBuf| look(path).unwrap().unwrap().owner_alive;
+        while !paths.iter().all(owned) {
+            sleep(Duration::from_millis(1)).await;
+        }
+        let refusal = b"HTTP/1.1 503 Busy\r\ncontent-length: 0\r\n\r\n";
+        stream.write_all(refusal).await.unwrap();
+        // Closing with something unread would take the answer back.
+        let _ = stream.read_to_end(&mut Vec::new()).await;
+    }
+
+    #[tokio::test]
+    async fn files_are_adopted_while_a_server_works_on_those_before() {
+        let folder = tempfile::tempdir().unwrap();
+        let paths: Vec<_> = (0..=FILES_MAX)
+            .map(|number| dead_session(folder.path(), number))
+            .collect();
+        let socket = folder.path().join("s");
+        let server = refuse_when_all_are_owned(UnixListener::bind(&socket).unwrap(), paths.clone());
+        let server = tokio::spawn(server);
+        let authority = "127.0.0.1:1".to_owned();
+        let mut courier = Courier::new(Target::Local { socket, authority }, Clock::system());
+        let adopter = Adopter {
+            reported_by: "test".to_owned(),
+            accepts: Box::new(|_| true),
+            include_refused: false,
+            clock: Clock::system(),
+        };
+        let report = adopter.run(paths.into_iter(), &mut courier).await;
+        assert_eq!(
+            (report.waiting, report.delivered),
+            (FILES_MAX + 1, 0),
+            "{report:?}"
+        );
+        assert_eq!(
+            courier.last_error(),
+            Some("it answered 503 Service Unavailable")
+        );
+        drop(courier);
+        server.await.unwrap();
     }
 }

@@ -4,7 +4,7 @@ mod listener;
 mod mcp;
 mod ours;
 
-use std::{fmt, time::Duration};
+use std::{fmt, io, time::Duration};
 
 use session_model::Timestamp;
 
@@ -79,8 +79,7 @@ impl Transport {
                     Ok(connection) => return Ok(Self::Ours(Ours::new(connection))),
                     Err(error) => error,
                 };
-                let nobody = matches!(refused, ConnectionError::Unreachable { .. });
-                if nobody && listener::is_trusted(authority) {
+                if is_nobody(&refused) && listener::is_there(authority).await {
                     Self::to_url(&format!("http://{authority}/mcp"), timing).await
                 } else {
                     Err(refused.into())
@@ -136,6 +135,59 @@ impl Transport {
     }
 }
 
+/// Tells whether nobody listens at a socket. Whoever only cannot accept now is not passed over for somebody else.
+fn is_nobody(refused: &ConnectionError) -> bool {
+    match refused {
+        ConnectionError::Unreachable { source, .. } => source.kind() != io::ErrorKind::WouldBlock,
+        ConnectionError::Stranger { .. } | ConnectionError::Broken { .. } => false,
+    }
+}
+
 fn late(patience: Duration) -> CallError {
     CallError::new(format!("no answer within {} s", patience.as_secs_f64()))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::TcpListener;
+
+    use rustix::{
+        io::Errno,
+        net::{
+            AddressFamily, SocketAddrUnix, SocketFlags, SocketType, bind, connect, listen,
+            socket_with,
+        },
+    };
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_server_that_cannot_accept_now_is_not_passed_over_for_another() {
+        let folder = tempfile::tempdir().unwrap();
+        let socket = folder.path().join("s");
+        let address = SocketAddrUnix::new(&socket).unwrap();
+        let open = || {
+            let flags = SocketFlags::NONBLOCK;
+            socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None).unwrap()
+        };
+        let listener = open();
+        bind(&listener, &address).unwrap();
+        listen(&listener, 0).unwrap();
+        let waiting: Vec<_> = (0..3).map(|_| open()).collect();
+        let full = waiting
+            .iter()
+            .any(|waiting| connect(waiting, &address) == Err(Errno::AGAIN));
+        assert!(full, "the backlog has an end");
+
+        let other = TcpListener::bind("127.0.0.1:0").unwrap();
+        other.set_nonblocking(true).unwrap();
+        let authority = other.local_addr().unwrap().to_string();
+        let target = Target::Local { socket, authority };
+        let refused = Transport::connect(&target, &Timing::default()).await;
+        assert!(refused.is_err_and(|error| error.cause.starts_with("no server answers at unix:")));
+        assert_eq!(
+            other.accept().unwrap_err().kind(),
+            io::ErrorKind::WouldBlock
+        );
+    }
 }

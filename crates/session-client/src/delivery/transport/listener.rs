@@ -1,21 +1,34 @@
 //! Whose server it is that listens on this machine: an event tells who works where, and is for our own server or the
 //! machine's.
 
-use std::fs;
+use std::{fs, net::IpAddr};
 
 use nix::unistd::Uid;
+use tokio::{net::TcpStream, time::timeout};
 
-/// Tells whether everybody who listens at `localhost:PORT`, or another loopback address, is our user or root. Where the
-/// system does not say, nobody is trusted.
-pub(super) fn is_trusted(authority: &str) -> bool {
-    let Some((host, port)) = authority.rsplit_once(':') else {
+use crate::connection::CONNECT_TIMEOUT;
+
+/// Tells whether somebody listens at an address of this machine, such as `localhost:8678`, who may be given events.
+pub(super) async fn is_there(authority: &str) -> bool {
+    // That nobody does is known at once, and the kernel's tables take milliseconds to read.
+    let connected = timeout(CONNECT_TIMEOUT, TcpStream::connect(authority));
+    is_loopback(authority) && matches!(connected.await, Ok(Ok(_))) && is_trusted(authority)
+}
+
+fn is_loopback(authority: &str) -> bool {
+    let Some((host, _)) = authority.rsplit_once(':') else {
         return false;
     };
-    let loopback = host == "localhost"
-        || host
-            .trim_matches(['[', ']'])
-            .parse::<std::net::IpAddr>()
-            .is_ok_and(|address| address.is_loopback());
+    let address = host.trim_matches(['[', ']']).parse::<IpAddr>();
+    host == "localhost" || address.is_ok_and(|address| address.is_loopback())
+}
+
+/// Tells whether everybody who listens at a port of this machine is our user or root. Where the system does not say, nobody
+/// is trusted.
+fn is_trusted(authority: &str) -> bool {
+    let Some((_, port)) = authority.rsplit_once(':') else {
+        return false;
+    };
     let Ok(port) = port.parse() else { return false };
     let tables = ["/proc/net/tcp", "/proc/net/tcp6"].map(fs::read_to_string);
     let mut owners = tables
@@ -24,7 +37,7 @@ pub(super) fn is_trusted(authority: &str) -> bool {
         .flat_map(|table| listeners(table, port))
         .peekable();
     let ours = Uid::effective().as_raw();
-    loopback && owners.peek().is_some() && owners.all(|uid| uid == 0 || uid == ours)
+    owners.peek().is_some() && owners.all(|uid| uid == 0 || uid == ours)
 }
 
 /// Gives the owners of the sockets that listen at a port, from the kernel's table (proc(5)): the second column is the
@@ -57,14 +70,23 @@ mod tests {
         assert_eq!(listeners(TABLE, 80).count(), 0);
     }
 
-    #[test]
-    fn our_own_listener_is_trusted_and_nobody_is_not() {
+    #[tokio::test]
+    async fn our_own_listener_is_there_and_nobody_is_not() {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
-        assert!(is_trusted(&format!("localhost:{port}")));
-        assert!(is_trusted(&format!("127.0.0.1:{port}")));
-        assert!(!is_trusted(&format!("192.0.2.1:{port}")));
+        assert!(is_there(&format!("localhost:{port}")).await);
+        assert!(is_there(&format!("127.0.0.1:{port}")).await);
         drop(listener);
-        assert!(!is_trusted(&format!("localhost:{port}")));
+        assert!(!is_there(&format!("localhost:{port}")).await);
+    }
+
+    #[tokio::test]
+    async fn another_machine_is_not_asked() {
+        let unroutable = "192.0.2.1:8678";
+        assert!(
+            !timeout(CONNECT_TIMEOUT / 2, is_there(unroutable))
+                .await
+                .unwrap()
+        );
     }
 }
