@@ -238,11 +238,7 @@ fn a_disk_that_fills_up_costs_no_end_that_had_a_start() {
     let during = home.begin();
     waits_in_memory(&during, "No space left on device");
     leave(&during);
-    let ids: Vec<_> = before
-        .iter()
-        .map(|shell| shell.session_id().to_string())
-        .collect();
-    drop(before);
+    let ids: Vec<_> = before.into_iter().map(|shell| home.die(shell)).collect();
     assert_eq!(home.waiting().len(), 8);
 
     fs::remove_file(filler).unwrap();
@@ -428,8 +424,7 @@ fn a_torn_or_flipped_end_costs_the_end_and_nothing_else() {
         let home = Home::new();
         let shell = home.begin();
         leave(&shell);
-        let id = shell.session_id().to_string();
-        drop(shell);
+        let id = home.die(shell);
         let path = home.spool().path().join(format!("{id}.spool"));
         let mut bytes = fs::read(&path).unwrap();
         damage(&mut bytes);

@@ -44,8 +44,8 @@ fn a_thread_of_the_shell_can_wait_for_the_next_change() {
     let shell = home.begin();
     let (tell, told) = mpsc::channel();
     thread::spawn({
-        let shell = shell.clone();
-        move || drop(tell.send(shell.wait_changed(&shell.status(), DEADLINE)))
+        let (shell, known) = (shell.clone(), shell.status());
+        move || drop(tell.send(shell.wait_changed(&known, DEADLINE)))
     });
     let _server = Server::unix(&home.socket(), Record::default().server());
     shell.deliver();

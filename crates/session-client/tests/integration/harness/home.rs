@@ -78,7 +78,16 @@ impl Home {
 
     /// A shell that died before it could say a word; gives its session.
     pub(crate) fn dead_shell(&self) -> String {
-        self.begin().session_id().to_string()
+        self.die(self.begin())
+    }
+
+    /// Lets a shell die that delivers nothing; gives its session.
+    pub(crate) fn die(&self, shell: Emitter) -> String {
+        let id = shell.session_id().to_string();
+        let path = self.path_of(&shell);
+        drop(shell);
+        wait_until("a free lock", || !is_owned(&path));
+        id
     }
 
     pub(crate) fn spool(&self) -> Spool {
@@ -118,9 +127,18 @@ impl Home {
             clock: clock(),
         };
         let runtime = runtime::Builder::new_current_thread().enable_all().build();
-        runtime
-            .unwrap()
-            .block_on(adopter.run(self.spool().files().unwrap(), courier))
+        let files = self.spool().files().unwrap();
+        let report = runtime.unwrap().block_on(adopter.run(files, courier));
+        // What it held is free for the next one.
+        let owned = || {
+            self.spool()
+                .files()
+                .unwrap()
+                .filter(|path| is_owned(path))
+                .count()
+        };
+        wait_until("free locks", || owned() <= report.owned);
+        report
     }
 
     /// Gives the start event that a shell has spooled.
@@ -142,6 +160,12 @@ impl Home {
         let contents = look(&path).unwrap().unwrap().contents.unwrap();
         contents.problem.unwrap()
     }
+}
+
+/// Tells whether somebody holds a file. A process that another test starts holds what this one held, until it is another
+/// program.
+fn is_owned(path: &Path) -> bool {
+    look(path).is_ok_and(|found| found.is_some_and(|look| look.owner_alive))
 }
 
 fn sessions(paths: impl IntoIterator<Item = PathBuf>) -> Vec<String> {
