@@ -101,18 +101,19 @@ fn lines_are_there_in_the_next_session_unless_a_blank_precedes_them() {
 fn ctrl_c_interrupts_what_runs_and_forgets_what_is_typed() {
     let home = Home::new();
     let mut screen = home.screen();
-    for endless in [
-        "print('go'); wait(3600)",
-        "print('go'); loop {}",
-        "print('go'); sleep(3600)",
-    ] {
-        screen.type_in(&format!("{endless}\r"));
-        screen.wait_for("\ngo");
+    for (number, endless) in ["wait(3600)", "loop {}", "sleep(3600)"]
+        .into_iter()
+        .enumerate()
+    {
+        screen.type_in(&format!("print('go' + {number}); {endless}\r"));
+        let goes = format!("\ngo{number}");
+        screen.wait_for(&goes);
         screen.type_in(CTRL_C);
-        screen.wait_for("interrupted");
+        screen.wait("an interruption", |seen| {
+            let since = seen.split_once(&goes);
+            since.is_some_and(|(_, since)| since.contains("interrupted"))
+        });
         screen.wait_for_line(PROMPT);
-        screen.type_in("\u{c}");
-        screen.wait("a clear screen", |seen| seen == PROMPT);
     }
     screen.type_in("nonsense");
     screen.wait_for_line(&format!("{PROMPT} nonsense"));
