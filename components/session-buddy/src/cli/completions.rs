@@ -24,7 +24,11 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
     let mut script = Vec::new();
     let mut command = Cli::command();
     clap_complete::generate(args.shell, &mut command, "session-buddy", &mut script);
-    print(&without_child_flag(&String::from_utf8_lossy(&script)))
+    // The generator for bash spells a program with a hyphen in two ways, so nothing below it is completed:
+    // <https://github.com/clap-rs/clap/issues/6421>.
+    let script =
+        String::from_utf8_lossy(&script).replace("session__subcmd__buddy", "session__buddy");
+    print(&without_child_flag(&script))
 }
 
 /// Takes out the one flag that is hidden: the generators offer those too. It is a word of a list, or has a line.

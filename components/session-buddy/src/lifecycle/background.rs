@@ -6,7 +6,7 @@
 use std::{
     env, fs,
     io::{self, Write},
-    os::fd::{OwnedFd, RawFd},
+    os::fd::OwnedFd,
     process::{Command, Stdio},
     thread,
     time::{Duration, Instant},
@@ -193,7 +193,7 @@ fn close_inherited() {
     let Ok(listing) = fs::read_dir("/proc/self/fd") else {
         return;
     };
-    let open: Vec<RawFd> = listing
+    let open: Vec<std::os::fd::RawFd> = listing
         .flatten()
         .filter_map(|entry| entry.file_name().to_str()?.parse().ok())
         .collect();

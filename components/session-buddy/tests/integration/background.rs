@@ -13,7 +13,7 @@ use std::{
 };
 
 use rustix::{
-    process::Signal,
+    process::{Signal, getsid},
     pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt},
 };
 use serde_json::{Value, json};
@@ -180,6 +180,11 @@ fn it_outlives_the_terminal_that_started_it() {
         line.clear();
         assert_ne!(said.read_line(&mut line).unwrap(), 0);
     }
+    assert_eq!(
+        getsid(Some(home.pid())).unwrap(),
+        home.pid(),
+        "a session of its own"
+    );
     // The terminal is closed.
     drop(said);
     let ended = finish(shell).status;

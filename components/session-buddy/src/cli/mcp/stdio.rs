@@ -18,9 +18,9 @@ use crate::{
 };
 
 pub(super) const AFTER_HELP: &str = "\
-Each line of standard input is a message of JSON-RPC, and so is each line of standard output; everything else is said on
-standard error. It ends with its input. Any number may run, and all of them speak for the one server. The flags of
-`Server` are for the server that is started, if none runs.
+Each line of standard input is a message of JSON-RPC, and so is each line of standard output; \
+everything else is said on standard error. It ends with its input. Any number may run, and all of \
+them speak for the one server. The flags of `Server` are for the server that is started, if none runs.
 
 Example, for programs that are configured in JSON:
   {\"mcpServers\": {\"session-buddy\": {\"command\": \"session-buddy\", \"args\": [\"mcp\", \"stdio\"]}}}";

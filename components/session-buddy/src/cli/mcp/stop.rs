@@ -35,8 +35,9 @@ struct How {
 }
 
 pub(super) const AFTER_RESTART_HELP: &str = "\
-The new server is told what the old one was told by flags and by SESSION_BUDDY_ variables, and has its port, unless
-flags or variables say otherwise now. The rest of the environment and config.yaml are read anew.
+The new server is told what the old one was told by flags and by SESSION_BUDDY_ variables, and has \
+its port, unless flags or variables say otherwise now. The rest of the environment and config.yaml \
+are read anew.
 
 Example:
   session-buddy mcp restart --log-level debug";
