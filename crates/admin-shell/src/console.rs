@@ -4,7 +4,7 @@ use std::{
     fmt,
     io::{self, IsTerminal, Write},
     sync::{
-        Mutex, PoisonError,
+        Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering},
         mpsc::SyncSender,
     },
@@ -21,9 +21,15 @@ pub(crate) struct Console {
     clock: Clock,
     interactive: bool,
     closed: AtomicBool,
-    /// Whether a line editor has the terminal now, and how it prints above its prompt.
-    prompting: AtomicBool,
-    printer: Mutex<Option<SyncSender<String>>>,
+    news: Mutex<News>,
+}
+
+/// What happened while something else had the screen.
+enum News {
+    /// Told before the next prompt.
+    Waiting(Vec<String>),
+    /// Printed by a line editor.
+    Printed(SyncSender<String>),
 }
 
 impl Console {
@@ -33,8 +39,7 @@ impl Console {
             clock,
             interactive,
             closed: AtomicBool::new(false),
-            prompting: AtomicBool::new(false),
-            printer: Mutex::new(None),
+            news: Mutex::new(News::Waiting(Vec::new())),
         }
     }
 
@@ -68,26 +73,37 @@ impl Console {
         let _ = writeln!(anstream::stderr(), "{line}");
     }
 
-    /// Gives how a line editor prints above its prompt.
+    /// Says how a line editor prints above its prompt.
     pub(crate) fn set_printer(&self, printer: SyncSender<String>) {
-        *self.printer.lock().unwrap_or_else(PoisonError::into_inner) = Some(printer);
-    }
-
-    /// Says whether a line editor has the terminal.
-    pub(crate) fn set_prompting(&self, prompting: bool) {
-        self.prompting.store(prompting, Ordering::Relaxed);
-    }
-
-    /// Writes a line that nobody asked for: above the prompt, if there is one.
-    pub(crate) fn announce(&self, line: String) {
-        let printer = self.printer.lock().unwrap_or_else(PoisonError::into_inner);
-        match &*printer {
-            Some(printer) if self.prompting.load(Ordering::Relaxed) => {
-                // With so many lines waiting one more would not be read either.
-                let _ = printer.try_send(line);
+        let before = std::mem::replace(&mut *self.news(), News::Printed(printer));
+        if let News::Waiting(lines) = before {
+            for line in lines {
+                self.announce(line);
             }
-            Some(_) | None => self.tell(line),
         }
+    }
+
+    /// Says something that nobody asked for, once it disturbs nothing: above the prompt of a line editor, else before the
+    /// next prompt.
+    pub(crate) fn announce(&self, line: String) {
+        match &mut *self.news() {
+            News::Waiting(lines) => lines.push(line),
+            // With so many lines waiting one more would not be read either.
+            News::Printed(printer) => drop(printer.try_send(line)),
+        }
+    }
+
+    /// Tells what has waited for a prompt.
+    pub(crate) fn tell_news(&self) {
+        if let News::Waiting(lines) = &mut *self.news() {
+            for line in lines.drain(..) {
+                self.tell(line);
+            }
+        }
+    }
+
+    fn news(&self) -> MutexGuard<'_, News> {
+        self.news.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(crate) fn view(&self) -> View {

@@ -238,7 +238,12 @@ impl Shell {
         self.tracking.count_command();
         self.context.interrupt.clear();
         self.history.push(line.trim_end().to_owned());
-        let outcome = self.execute(line);
+        let outcome = match self.execute(line) {
+            Outcome::Exit(code) => Outcome::Exit(code),
+            // What was interrupted may have failed, or ended early.
+            _ if self.context.is_interrupted() => Outcome::Interrupted,
+            outcome => outcome,
+        };
         if self.context.console.is_closed() {
             return Next::Leave(Left {
                 reason: ExitReason::Exit,

@@ -101,9 +101,7 @@ impl Terminal {
             return Ok(line);
         }
         loop {
-            self.console.set_prompting(true);
             let signal = self.editor.read_line(&self.prompt);
-            self.console.set_prompting(false);
             match signal.map_err(io::Error::other)? {
                 Signal::Success(line) => {
                     // What cannot be written now is written with the next line.

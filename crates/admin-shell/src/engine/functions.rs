@@ -35,24 +35,28 @@ pub(super) fn register(
     register_help(engine, catalogue);
     register_leaving(engine);
     register_printing(engine, context);
-    let (context, clockwork) = (context.clone(), clockwork.clone());
+    register_sleeping(engine, context, clockwork);
     engine.register_fn(NAMED, |name: ImmutableString, value: Dynamic| Named {
         name,
         value,
     });
-    register_raw(engine, "sleep", 1..=1, move |arguments| {
-        let seconds = arguments[0].as_float().or_else(|_| {
-            #[expect(clippy::cast_precision_loss, reason = "nobody sleeps for 2^52 seconds")]
-            arguments[0].as_int().map(|seconds| seconds as f64)
-        });
-        let time = seconds
-            .ok()
-            .and_then(|seconds| Duration::try_from_secs_f64(seconds).ok())
-            .ok_or_else(|| HelperError::new("sleep() takes a number of seconds"))?;
+}
+
+/// Replaces Rhai's `sleep`, which nothing interrupts.
+fn register_sleeping(engine: &mut Engine, context: &Context, clockwork: &Clockwork) {
+    let (context, clockwork) = (context.clone(), clockwork.clone());
+    let sleep = move |seconds: f64| -> Fallible {
+        let time = Duration::try_from_secs_f64(seconds);
+        let time =
+            time.map_err(|_| thrown(HelperError::new("sleep() takes a number of seconds")))?;
         // What interrupts it stops the script too.
-        clockwork.stand_still(|| context.wait(time)).ok();
-        Ok(Reply::Nothing)
-    });
+        let _ = clockwork.stand_still(|| context.wait(time));
+        Ok(Dynamic::UNIT)
+    };
+    let whole = sleep.clone();
+    engine.register_fn("sleep", sleep);
+    #[expect(clippy::cast_precision_loss, reason = "nobody sleeps for 2^52 seconds")]
+    engine.register_fn("sleep", move |seconds: i64| whole(seconds as f64));
 }
 
 fn register_helper(engine: &mut Engine, helper: &Helper, context: &Context, clockwork: &Clockwork) {

@@ -88,6 +88,7 @@ impl Input {
                 Self::Text(lines) => lines.pop_front(),
                 Self::Lines { prompt, typed } => {
                     if let Some(prompt) = prompt {
+                        console.tell_news();
                         console.write(if text.is_empty() {
                             prompt
                         } else {
