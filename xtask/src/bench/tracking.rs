@@ -33,6 +33,8 @@ struct Case {
     exit_ms: f64,
 }
 
+/// The one that leaves many files to remove is the last: ext4 without a journal passes over each inode that was freed in the
+/// last minutes, which costs everybody who makes a file there a millisecond and more.
 const CASES: [Case; 8] = [
     Case {
         name: "server up",
@@ -71,15 +73,15 @@ const CASES: [Case; 8] = [
         exit_ms: EXIT_MS,
     },
     Case {
-        name: "down, dead sessions waiting",
-        shells: many_waiting,
-        start_ms: START_MS,
-        exit_ms: EXIT_MS,
-    },
-    Case {
         name: "up, 64 shells at once",
         shells: together,
         start_ms: START_TOGETHER_MS,
+        exit_ms: EXIT_MS,
+    },
+    Case {
+        name: "down, dead sessions waiting",
+        shells: many_waiting,
+        start_ms: START_MS,
         exit_ms: EXIT_MS,
     },
 ];
