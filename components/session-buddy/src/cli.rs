@@ -12,6 +12,7 @@ mod output;
 mod panel;
 mod report;
 mod selection;
+mod shell;
 mod show;
 mod source;
 mod table;
@@ -35,6 +36,7 @@ pub struct Cli {
 
 const AFTER_HELP: &str = "\
 Examples:
+  session-buddy shell
   session-buddy mcp start
   session-buddy list-sessions --type admin_shell --incomplete
   session-buddy show-session z3ucgb7g --format json
@@ -45,6 +47,8 @@ Exit codes: 0 done, 1 failed, 2 wrong usage, 3 no server and no database.
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Open the admin shell: sessions, live and past
+    Shell(shell::Args),
     /// Start, stop and look after the server
     Mcp(mcp::Args),
     /// List sessions, newest first
@@ -91,10 +95,7 @@ pub fn main() -> ExitCode {
         Ok(cli) => cli,
         Err(error) => return usage(&error),
     };
-    match run(cli.command) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(failure) => failure.report(),
-    }
+    run(cli.command).unwrap_or_else(|failure| failure.report())
 }
 
 /// Prints help, a version or a usage error. `mcp` keeps 2 for "not running", so its usage errors are 1.
@@ -111,8 +112,9 @@ fn usage(error: &clap::Error) -> ExitCode {
     }
 }
 
-fn run(command: Command) -> Result<(), Failure> {
+fn run(command: Command) -> Result<ExitCode, Failure> {
     match command {
+        Command::Shell(args) => return shell::run(args),
         Command::Mcp(args) => mcp::run(args),
         Command::ListSessions(args) => on_runtime(list::run(args)),
         Command::ShowSession(args) => on_runtime(show::run(args)),
@@ -121,11 +123,12 @@ fn run(command: Command) -> Result<(), Failure> {
         Command::Verify(args) => verify::run(&args),
         Command::Completions(args) => completions::run(&args),
         Command::Man(args) => man::run(&args),
-    }
+    }?;
+    Ok(ExitCode::SUCCESS)
 }
 
 /// Runs a command on this thread.
-fn on_runtime(command: impl Future<Output = Result<(), Failure>>) -> Result<(), Failure> {
+fn on_runtime<T>(command: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build();

@@ -46,6 +46,13 @@ pub enum Reply {
     Table(Table),
     /// One thing with its fields.
     Record(Record),
+    /// Plain data that people are shown in a way of its own.
+    Shown {
+        /// For programs.
+        value: Value,
+        /// For people, in lines; what came from elsewhere is escaped in it.
+        text: String,
+    },
 }
 
 impl Reply {
@@ -56,6 +63,7 @@ impl Reply {
             (Self::Table(table), Format::Table) => table.for_people(view),
             (Self::Record(record), Format::Table) => record.for_people(view),
             (Self::Value(value), Format::Table) => people(value, view),
+            (Self::Shown { text, .. }, Format::Table) => format!("{text}\n"),
             (reply, Format::Json) => json(reply),
             (reply, Format::Csv) => csv::write(reply),
         }
@@ -65,7 +73,7 @@ impl Reply {
     pub fn to_value(&self) -> Value {
         match self {
             Self::Nothing => Value::Null,
-            Self::Value(value) => value.clone(),
+            Self::Value(value) | Self::Shown { value, .. } => value.clone(),
             Self::Table(table) => table.to_value(),
             Self::Record(record) => record.to_value(),
         }
@@ -77,7 +85,7 @@ impl Serialize for Reply {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match self {
             Self::Nothing => serializer.serialize_unit(),
-            Self::Value(value) => value.serialize(serializer),
+            Self::Value(value) | Self::Shown { value, .. } => value.serialize(serializer),
             Self::Table(table) => table.serialize(serializer),
             Self::Record(record) => record.serialize(serializer),
         }

@@ -149,9 +149,11 @@ fn open(
             code: NOT_TRACKED,
         };
     }
-    if console.is_interactive() {
-        console.write(&banner::banner(&builder, tracking));
-    }
+    let tracking_line = console.is_interactive().then(|| {
+        let line = banner::tracking_line(tracking);
+        console.write(&banner::banner(&builder, tracking, &line));
+        line
+    });
     for notice in tracking.notices() {
         console.tell(format_args!("note: {notice}"));
     }
@@ -159,9 +161,9 @@ fn open(
     let mut shell = Shell::new(builder, arguments.format, console, tracking, interrupt);
     let mut input = match script {
         Some(script) => Input::of_text(&script),
-        None if console.is_interactive() => {
+        None if tracking_line.is_some() => {
             let (painted, is_painted) = mpsc::channel();
-            watching::start(tracking, console, is_painted);
+            watching::start(tracking, console, is_painted, tracking_line);
             Input::of_person(Surroundings {
                 prompt,
                 history: tracking.history_file(),

@@ -2,6 +2,7 @@
 
 use std::{error::Error, io, process::ExitCode};
 
+use admin_shell::HelperError;
 use anstream::eprintln;
 use session_client::{ConnectionError, ReaderError, state_folder::StateFolderError};
 use session_model::escape::for_line;
@@ -52,6 +53,17 @@ impl ExitStatus {
             Self::Permission => 6,
             Self::Timeout => 7,
             Self::Stale => 8,
+        }
+    }
+}
+
+impl From<Failure> for HelperError {
+    fn from(failure: Failure) -> Self {
+        let parts = std::iter::once(failure.message).chain(failure.causes);
+        let error = Self::new(parts.collect::<Vec<_>>().join(": "));
+        match failure.hint {
+            Some(hint) => error.hint(hint),
+            None => error,
         }
     }
 }

@@ -5,6 +5,7 @@ use std::{
     path::PathBuf,
 };
 
+use admin_shell::View;
 use anstream::eprintln;
 use session_model::SessionFilter;
 
@@ -69,12 +70,11 @@ pub(super) async fn run(args: Args) -> Result<(), Failure> {
         Format::Csv => work.run(source, CsvWriter, args.output).await,
         Format::Table => {
             let width = terminal_size::terminal_size().map(|(width, _)| usize::from(width.0));
-            let table = TableWriter {
+            let table = TableWriter::new(View {
+                width: width.filter(|_| on_terminal),
                 now,
                 zone,
-                width: width.filter(|_| on_terminal),
-                rows: Vec::new(),
-            };
+            });
             work.run(source, table, args.output).await
         }
     }
@@ -106,10 +106,10 @@ impl Work {
                 .list::<W::Session>(&self.filter, self.limit - written, cursor.as_deref())
                 .await?;
             written += page.sessions.len();
-            writer
-                .page(&mut output, &page.sessions)
-                .map_err(Failure::writing)?;
             cursor = page.next;
+            writer
+                .page(&mut output, page.sessions)
+                .map_err(Failure::writing)?;
             if cursor.is_none() || written >= self.limit {
                 break;
             }

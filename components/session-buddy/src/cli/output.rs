@@ -6,6 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use admin_shell::output::csv_cell;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, value::RawValue};
 use session_model::{Keyed, SessionRecord, escape};
@@ -116,7 +117,7 @@ pub(super) trait SessionWriter {
     type Session: DeserializeOwned;
 
     fn begin(&mut self, output: &mut Output) -> io::Result<()>;
-    fn page(&mut self, output: &mut Output, sessions: &[Self::Session]) -> io::Result<()>;
+    fn page(&mut self, output: &mut Output, sessions: Vec<Self::Session>) -> io::Result<()>;
     fn end(&mut self, output: &mut Output) -> io::Result<()>;
 }
 
@@ -133,7 +134,7 @@ impl SessionWriter for JsonWriter {
         output.write_all(b"[")
     }
 
-    fn page(&mut self, output: &mut Output, sessions: &[Box<RawValue>]) -> io::Result<()> {
+    fn page(&mut self, output: &mut Output, sessions: Vec<Box<RawValue>>) -> io::Result<()> {
         for session in sessions {
             output.write_all(if self.written { b",\n" } else { b"\n" })?;
             output.write_all(escape::in_json(session.get()).as_bytes())?;
@@ -157,7 +158,7 @@ impl SessionWriter for CsvWriter {
         csv_lines(output, [SessionRecord::KEYS])
     }
 
-    fn page(&mut self, output: &mut Output, sessions: &[Map<String, Value>]) -> io::Result<()> {
+    fn page(&mut self, output: &mut Output, sessions: Vec<Map<String, Value>>) -> io::Result<()> {
         let cell = |session: &Map<String, Value>, key: &str| {
             session.get(key).map(csv_cell).unwrap_or_default()
         };
@@ -188,24 +189,6 @@ where
     output.write_all(&csv.into_inner().map_err(io::Error::other)?)
 }
 
-/// Gives a value as a cell. Characters that act on a terminal are escaped, and a text that a spreadsheet would take for
-/// a formula gets an apostrophe in front of it.
-fn csv_cell(value: &Value) -> String {
-    match value {
-        Value::Null => String::new(),
-        Value::String(text) => {
-            let guard = if text.starts_with(['=', '+', '-', '@', '\t', '\r']) {
-                "'"
-            } else {
-                ""
-            };
-            format!("{guard}{}", escape::for_line(text))
-        }
-        Value::Array(_) | Value::Object(_) => escape::in_json(&value.to_string()).into_owned(),
-        Value::Bool(_) | Value::Number(_) => value.to_string(),
-    }
-}
-
 /// Writes one session as JSON for people and programs: indented, and no character in it acts.
 pub(super) fn pretty_json(session: &SessionRecord) -> io::Result<String> {
     let json = serde_json::to_string_pretty(session)?;
@@ -214,26 +197,4 @@ pub(super) fn pretty_json(session: &SessionRecord) -> io::Result<String> {
         .map(escape::in_json)
         .collect::<Vec<_>>()
         .join("\n"))
-}
-
-#[cfg(test)]
-mod tests {
-    use serde_json::json;
-
-    use super::*;
-
-    #[test]
-    fn a_cell_is_never_a_formula() {
-        for (value, cell) in [
-            (json!("=1+1"), "'=1+1"),
-            (json!("@sum"), "'@sum"),
-            (json!(-1), "-1"),
-            (json!(null), ""),
-            (json!({"a": "\u{202e}"}), r#"{"a":"\u202e"}"#),
-            (json!("plain, \"quoted\""), "plain, \"quoted\""),
-            (json!("\u{1b}[31m"), "\\u{1b}[31m"),
-        ] {
-            assert_eq!(csv_cell(&value), cell);
-        }
-    }
 }

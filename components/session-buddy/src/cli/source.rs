@@ -38,6 +38,16 @@ pub(super) enum Source {
 }
 
 impl SourceArgs {
+    /// Tells whether a server was named.
+    pub(super) const fn names_a_server(&self) -> bool {
+        self.server.is_some()
+    }
+
+    /// Reads the settings that tell where server and database are.
+    pub(super) fn settings(&self) -> Result<Settings, Failure> {
+        self.database.settings()
+    }
+
     /// Connects for reading. Makes nothing.
     pub(super) async fn to_read(&self) -> Result<Source, Failure> {
         let settings = self.database.settings()?;

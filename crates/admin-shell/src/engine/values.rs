@@ -68,7 +68,7 @@ fn plain(value: &Dynamic) -> Value {
 pub(super) fn of_reply(reply: Reply) -> Dynamic {
     match reply {
         Reply::Nothing => Dynamic::UNIT,
-        Reply::Value(value) => of_value(value),
+        Reply::Value(value) | Reply::Shown { value, .. } => of_value(value),
         Reply::Table(table) => Dynamic::from(Rows::new(table)),
         Reply::Record(record) => Dynamic::from(Row::new(record)),
     }

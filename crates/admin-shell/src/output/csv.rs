@@ -14,10 +14,14 @@ pub(super) fn write(reply: &Reply) -> String {
             let (keys, values): (Vec<_>, Vec<_>) = record.columns().unzip();
             [line(keys), line(values.into_iter().map(cell))].concat()
         }
-        Reply::Value(Value::Array(items)) if items.iter().all(Value::is_object) => {
-            lines(&Table::of_maps(items))
+        Reply::Value(Value::Array(items))
+        | Reply::Shown {
+            value: Value::Array(items),
+            ..
+        } if items.iter().all(Value::is_object) => lines(&Table::of_maps(items)),
+        Reply::Value(value) | Reply::Shown { value, .. } => {
+            [line(["value"]), line([cell(value)])].concat()
         }
-        Reply::Value(value) => [line(["value"]), line([cell(value)])].concat(),
     }
 }
 
@@ -34,7 +38,7 @@ fn line(cells: impl IntoIterator<Item: AsRef<[u8]>>) -> String {
     String::from_utf8(bytes).unwrap_or_default()
 }
 
-/// Gives a value as a cell. Characters that act on a terminal are escaped, and a text that a spreadsheet would take for
+/// Gives a value as a cell of CSV. Characters that act on a terminal are escaped, and a text that a spreadsheet would take for
 /// a formula gets an apostrophe in front of it.
 pub fn cell(value: &Value) -> String {
     match value {
@@ -49,5 +53,27 @@ pub fn cell(value: &Value) -> String {
         }
         Value::Array(_) | Value::Object(_) => escape::in_json(&value.to_string()).into_owned(),
         Value::Bool(_) | Value::Number(_) => value.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_cell_is_never_a_formula() {
+        for (value, written) in [
+            (json!("=1+1"), "'=1+1"),
+            (json!("@sum"), "'@sum"),
+            (json!(-1), "-1"),
+            (json!(null), ""),
+            (json!({"a": "\u{202e}"}), r#"{"a":"\u202e"}"#),
+            (json!("plain, \"quoted\""), "plain, \"quoted\""),
+            (json!("\u{1b}[31m"), "\\u{1b}[31m"),
+        ] {
+            assert_eq!(cell(&value), written);
+        }
     }
 }

@@ -149,7 +149,8 @@ impl Table {
         self.rows.iter().map(map).collect()
     }
 
-    pub(super) fn for_people(&self, view: &View) -> String {
+    /// Writes it for people: the title and a line for each row, or that there are none.
+    pub fn for_people(&self, view: &View) -> String {
         if self.rows.is_empty() {
             return if self.empty.is_empty() {
                 String::new()

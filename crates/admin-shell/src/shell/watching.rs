@@ -19,7 +19,14 @@ const AFTER_PAINTING: Duration = Duration::from_millis(3);
 const LOOK: Duration = Duration::from_hours(1);
 
 /// Starts a thread that begins the delivery once the prompt is painted, and says what changes from then on.
-pub(super) fn start(tracking: &Arc<Tracking>, console: &Arc<Console>, painted: Receiver<()>) {
+///
+/// `said` is what the banner said of it.
+pub(super) fn start(
+    tracking: &Arc<Tracking>,
+    console: &Arc<Console>,
+    painted: Receiver<()>,
+    said: Option<String>,
+) {
     let (tracking, console) = (Arc::clone(tracking), Arc::clone(console));
     let spawned = thread::Builder::new()
         .name("tracking".to_owned())
@@ -29,18 +36,17 @@ pub(super) fn start(tracking: &Arc<Tracking>, console: &Arc<Console>, painted: R
                 let _ = painted.recv_timeout(AFTER_PAINTING);
             }
             tracking.deliver();
-            watch(&tracking, &console);
+            watch(&tracking, &console, said);
         });
     // Without a thread the session waits in the spool for others.
     drop(spawned);
 }
 
-fn watch(tracking: &Tracking, console: &Console) {
+fn watch(tracking: &Tracking, console: &Console, mut said: Option<String>) {
     let Some(emitter) = tracking.emitter() else {
         return;
     };
     let mut known = emitter.status();
-    let mut said = None;
     loop {
         let Some(status) = emitter.wait_changed(&known, LOOK) else {
             continue;

@@ -1,0 +1,143 @@
+//! `session-buddy shell`
+
+use std::{process::ExitCode, time::Duration};
+
+use admin_shell::{AdminShell, HelperError, Reply, ShellArgs, Table};
+use anstream::eprintln;
+use session_model::{SessionFilter, words::SessionStatus};
+
+use super::{
+    Failure, dates, on_runtime, panel,
+    source::SourceArgs,
+    table::{Columns, Line},
+};
+use crate::lifecycle::{
+    Settings,
+    background::{self, Ensured},
+};
+
+/// How long the shell waits for a server that it starts: 2 seconds.
+const START_MAX: Duration = Duration::from_secs(2);
+
+/// Open the admin shell: sessions, live and past
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  session-buddy shell
+  session-buddy shell -c 'active()'
+  session-buddy shell --format json -c '%session z3ucgb7g'
+
+Exit codes: that of exit(), 1 for an error in a script, 2 for wrong usage, 101 after a bug of the shell, 128 and the
+signal's number after a signal.")]
+pub(super) struct Args {
+    #[command(flatten)]
+    shell: ShellArgs,
+    /// Do not start a server where none runs
+    #[arg(long)]
+    no_server: bool,
+    #[command(flatten)]
+    source: SourceArgs,
+}
+
+/// Runs the shell, and gives its exit code.
+pub(super) fn run(args: Args) -> Result<ExitCode, Failure> {
+    if !args.no_server && !args.source.names_a_server() {
+        ensure_server(&args.source.settings()?);
+    }
+    let shell = shell(args.source);
+    Ok(shell.run_with(&args.shell))
+}
+
+/// Starts a server where none answers, and says so. A shell opens without one too.
+fn ensure_server(settings: &Settings) {
+    let ensured = on_runtime(async { Ok(background::ensure(settings, START_MAX).await) });
+    match ensured {
+        Ok(Ok(Ensured::AlreadyRunning)) => {}
+        Ok(Ok(Ensured::Started(server))) => eprintln!(
+            "note: started the server, process {}; it stays when this shell is left, until `session-buddy mcp stop`",
+            server.pid
+        ),
+        Ok(Err(error)) => {
+            eprintln!("note: no server: {error}; this session is recorded once one runs")
+        }
+        Err(failure) => drop(failure.report()),
+    }
+}
+
+fn shell(source: SourceArgs) -> admin_shell::Builder {
+    let of_ps = source.clone();
+    let of_active = source.clone();
+    let of_sessions = source.clone();
+    AdminShell::builder("session-buddy", env!("CARGO_PKG_VERSION"))
+        .title("Session-Buddy")
+        .metadata("component_type", "manager")
+        .helper(
+            "ps(limit=20) - list the newest sessions",
+            move |limit: usize| list(&of_ps, &SessionFilter::default(), Columns::All, limit),
+        )
+        .helper(
+            "active() - list open sessions, how long they run and whether they live",
+            move || list(&of_active, &open(), Columns::Open, usize::MAX),
+        )
+        .magic(
+            "%sessions [component] - list the newest sessions",
+            move |_, component| {
+                let mut filter = SessionFilter::default();
+                filter
+                    .component
+                    .extend(component.split_whitespace().map(str::to_owned));
+                list(&of_sessions, &filter, Columns::All, SESSIONS_SHOWN)
+            },
+        )
+        .magic("%session <id> - show a session", move |_, id| {
+            show(&source, id)
+        })
+}
+
+/// How many sessions `%sessions` shows.
+const SESSIONS_SHOWN: usize = 20;
+
+fn open() -> SessionFilter {
+    let mut filter = SessionFilter::default();
+    filter.status.push(SessionStatus::Active);
+    filter
+}
+
+fn list(
+    source: &SourceArgs,
+    filter: &SessionFilter,
+    columns: Columns,
+    limit: usize,
+) -> Result<Table, HelperError> {
+    let read = async {
+        let mut source = source.to_read().await?;
+        let mut table = columns.table("no session matches");
+        let mut cursor = None;
+        while table.len() < limit {
+            let left = limit - table.len();
+            let page = source.list::<Line>(filter, left, cursor.as_deref()).await?;
+            for session in page.sessions {
+                table.push(columns.row(session));
+            }
+            cursor = page.next;
+            if cursor.is_none() {
+                break;
+            }
+        }
+        Ok(table)
+    };
+    on_runtime(read).map_err(HelperError::from)
+}
+
+fn show(source: &SourceArgs, id: &str) -> Result<Reply, HelperError> {
+    if id.is_empty() {
+        return Err(HelperError::new(
+            "%session takes an id, or a unique beginning of one",
+        ));
+    }
+    let session = on_runtime(async { source.to_read().await?.show(id).await })?;
+    let zone = dates::zone(None).map_err(HelperError::new)?;
+    Ok(Reply::Shown {
+        text: panel::render(&session, &zone),
+        value: serde_json::to_value(session)?,
+    })
+}
