@@ -93,6 +93,15 @@ impl Console {
         }
     }
 
+    /// Writes a line of the log: above the prompt, or at once where nobody waits for a prompt.
+    pub(crate) fn log(&self, line: String) {
+        if self.interactive {
+            self.announce(line);
+        } else {
+            self.tell(line);
+        }
+    }
+
     /// Tells what has waited for a prompt.
     pub(crate) fn tell_news(&self) {
         if let News::Waiting(lines) = &mut *self.news() {

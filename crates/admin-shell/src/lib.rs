@@ -27,6 +27,7 @@ mod engine;
 pub mod helper;
 mod interrupt;
 mod language;
+mod logging;
 pub mod output;
 mod shell;
 mod terminal;

@@ -29,6 +29,7 @@ use crate::{
     helper::{Context, Helper, Magic, Object},
     interrupt::Interrupt,
     language::Command,
+    logging::Log,
     output::{Format, Reply},
     terminal::Surroundings,
 };
@@ -59,6 +60,7 @@ struct Shell {
     tracking: Arc<Tracking>,
     format: Format,
     records_errors: bool,
+    log: Log,
     /// What was typed, the oldest line first.
     history: Vec<String>,
 }
@@ -215,6 +217,7 @@ impl Shell {
             tracking: Arc::clone(tracking),
             format,
             records_errors: builder.records_errors,
+            log: Log::default(),
             history: Vec::new(),
         }
     }

@@ -24,6 +24,8 @@ use std::{
     time::Instant,
 };
 
+use tracing::{debug, info, warn};
+
 use crate::{Clock, spool::SpoolFile};
 use answer::{Answer, Kind};
 use batch::Pass;
@@ -232,7 +234,9 @@ impl Courier {
     /// Takes the outcome of a call.
     fn record<T>(&mut self, outcome: &Result<T, CallError>) {
         self.in_call = false;
+        let was_open = self.breaker.open_until().is_some();
         self.breaker.record(outcome.is_ok(), Instant::now());
+        self.log(outcome.as_ref().err(), was_open);
         match outcome {
             Ok(_) => {
                 self.wait_until = None;
@@ -241,6 +245,27 @@ impl Courier {
             Err(error) => {
                 self.last_error = Some(error.cause.clone());
                 self.socket_then = self.socket_now();
+            }
+        }
+    }
+
+    /// Says in the log how a call went; what goes on in the same way is said at `debug` only.
+    fn log(&self, error: Option<&CallError>, was_open: bool) {
+        let target = &self.target;
+        let is_open = self.breaker.open_until().is_some();
+        match error {
+            None if self.last_error.is_some() => {
+                info!("Session-Buddy at {target} takes events again")
+            }
+            None => debug!("Session-Buddy at {target} answered"),
+            Some(CallError { cause, .. }) if is_open && !was_open => {
+                warn!("Circuit breaker opened - Session-Buddy unavailable at {target}: {cause}");
+            }
+            Some(CallError { cause, .. }) if self.last_error.is_none() => {
+                warn!("Session-Buddy MCP unavailable at {target}, events wait: {cause}");
+            }
+            Some(CallError { cause, .. }) => {
+                debug!("Session-Buddy at {target} failed again: {cause}")
             }
         }
     }

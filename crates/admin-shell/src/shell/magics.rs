@@ -2,6 +2,8 @@
 
 use std::{fs, sync::Arc, time::Instant};
 
+use tracing::level_filters::LevelFilter;
+
 use super::Shell;
 use crate::{
     catalogue::Described,
@@ -19,7 +21,7 @@ struct BuiltIn {
     run: fn(&mut Shell, &str) -> Outcome,
 }
 
-const BUILT_IN: [BuiltIn; 5] = [
+const BUILT_IN: [BuiltIn; 6] = [
     BuiltIn {
         name: "help_shell",
         arguments: "",
@@ -49,6 +51,12 @@ const BUILT_IN: [BuiltIn; 5] = [
         arguments: "file",
         summary: "run the lines of a file",
         run: run_file,
+    },
+    BuiltIn {
+        name: "log",
+        arguments: "level",
+        summary: "show what happens behind the shell: off, error, warn, info, debug or trace",
+        run: log,
     },
 ];
 
@@ -162,6 +170,16 @@ fn run_file(shell: &mut Shell, rest: &str) -> Outcome {
         Outcome::Done(Reply::Nothing)
     } else {
         usage(&format!("{rest} ends in the middle of {text:?}"))
+    }
+}
+
+fn log(shell: &mut Shell, rest: &str) -> Outcome {
+    let Ok(level) = rest.to_ascii_lowercase().parse::<LevelFilter>() else {
+        return usage("%log takes off, error, warn, info, debug or trace");
+    };
+    match shell.log.set(level, &shell.context.console) {
+        Ok(()) => Outcome::Done(Reply::Nothing),
+        Err(error) => usage(&error.to_string()),
     }
 }
 

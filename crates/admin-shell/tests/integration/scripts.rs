@@ -108,6 +108,7 @@ fn help_lists_and_explains() {
     %history [count]  list what was typed in this session
     %time line        run a line and tell how long it took
     %run file         run the lines of a file
+    %log level        show what happens behind the shell: off, error, warn, info, debug or trace
     name?             explain a name
     !command          run a command of the system
     _                 the last value

@@ -223,3 +223,15 @@ fn a_narrow_terminal_and_one_that_changes_are_kept_to() {
     screen.type_in("help()\r");
     screen.wait_for("orders(customer=None)  list orders");
 }
+
+#[test]
+fn the_log_is_shown_above_the_prompt_once_it_is_asked_for() {
+    let home = Home::new();
+    let mut screen = home.screen();
+    screen.type_in("%log verbose\r");
+    screen.wait_for("error: %log takes off, error, warn, info, debug or trace");
+    screen.wait_for_line(PROMPT);
+    screen.type_in("%log DEBUG\r");
+    screen.wait_for("session_client::delivery: Session-Buddy");
+    screen.wait_for_line(PROMPT);
+}
