@@ -1,103 +1,56 @@
 """The five steps of the quick start guide, at a terminal, as a person does them; each way of leaving a shell; and a
 shell whose server goes and comes back."""
 
-import contextlib
 import json
 import re
 import signal
-import socket
 import subprocess
-import tempfile
 
-from harness import Server, check, check_equal, run_cases, wait_until
-from terminal import Terminal
+from harness import check, check_equal, run_cases, wait_until
+from terminal import PATIENCE_SECONDS, person
 
 PROMPT = r"Session-Buddy> "
+SESSION_ID = r"^  Session ID: (session-buddy-\d{8}-\d{6}-[a-z2-7]{8})$"
 CTRL_C, CTRL_D = "\x03", "\x04"
-COMMAND_SECONDS = 60
-PATIENCE_SECONDS = 30
 
 
-class Person:
-    """Somebody with a fresh home and as many terminals as they like."""
-
-    def __init__(self, home):
-        self.server = Server(home)
-        self.environment = self.server.environment() | {
-            "SESSION_BUDDY_PORT": str(free_port()), "TERM": "xterm-256color", "LANG": "C.UTF-8",
-        }
-        self.terminals = []
-
-    def open(self, *command):
-        terminal = Terminal(command, self.environment, self.server.home)
-        self.terminals.append(terminal)
-        return terminal
-
-    def open_shell(self, *flags):
-        """A shell at its first prompt, and the id of its session."""
-        shell = self.open("session-buddy", "shell", *flags)
-        session_id = shell.wait_for(r"^  Session ID: (session-buddy-\d{8}-\d{6}-[a-z2-7]{8})$").group(1)
-        shell.wait_for(PROMPT)
-        return shell, session_id
-
-    def open_tracked_shell(self):
-        """A shell whose start the server has."""
-        shell, session_id = self.open_shell()
-        wait_until(PATIENCE_SECONDS, f"{session_id} is not recorded", lambda: self.record(session_id))
-        return shell, session_id
-
-    def run(self, *arguments, code=0):
-        done = subprocess.run(
-            ["session-buddy", *arguments], env=self.environment, cwd=self.server.home,
-            stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=COMMAND_SECONDS,
-        )
-        check_equal(done.returncode, code, f"exit code of {arguments}\n{done.stdout}{done.stderr}")
-        return done.stdout
-
-    def record(self, session_id):
-        """The session as the command line shows it, `None` as long as there is none."""
-        records = json.loads(self.run("list-sessions", "--format", "json"))
-        return next((record for record in records if record["session_id"] == session_id), None)
-
-    def wait_closed(self, session_id):
-        """The record once it is not active any more."""
-        def is_closed():
-            record = self.record(session_id)
-            return record is not None and record["status"] != "active"
-        wait_until(PATIENCE_SECONDS, f"{session_id} is still active", is_closed)
-        return self.record(session_id)
-
-    def kinds(self, session_id):
-        """What the ledger has of a session."""
-        query = f"SELECT kind FROM ledger WHERE session_id = '{session_id}' ORDER BY record"
-        done = subprocess.run(
-            ["sqlite3", self.server.state / "sessions.db", query], capture_output=True, text=True, check=True, timeout=10,
-        )
-        return done.stdout.split()
-
-    def clear_up(self):
-        for terminal in self.terminals:
-            terminal.clear_up()
-        # 2: none ran.
-        done = subprocess.run(["session-buddy", "mcp", "stop", "--force"], env=self.environment, timeout=COMMAND_SECONDS,
-                              cwd=self.server.home, stdin=subprocess.DEVNULL, capture_output=True, text=True)
-        check(done.returncode in (0, 2), f"the server did not stop: {done.stderr}")
+def open_shell(it, *flags):
+    """A shell at its first prompt, and the id of its session."""
+    shell = it.open("session-buddy", "shell", *flags)
+    session_id = shell.wait_for(SESSION_ID).group(1)
+    shell.wait_for(PROMPT)
+    return shell, session_id
 
 
-def free_port():
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return listener.getsockname()[1]
+def open_tracked_shell(it):
+    """A shell whose start the server has."""
+    shell, session_id = open_shell(it)
+    wait_until(PATIENCE_SECONDS, f"{session_id} is not recorded", lambda: record(it, session_id))
+    return shell, session_id
 
 
-@contextlib.contextmanager
-def person():
-    with tempfile.TemporaryDirectory(prefix="session-buddy-") as home:
-        it = Person(home)
-        try:
-            yield it
-        finally:
-            it.clear_up()
+def record(it, session_id):
+    """The session as the command line shows it, `None` as long as there is none."""
+    records = json.loads(it.run("list-sessions", "--format", "json"))
+    return next((one for one in records if one["session_id"] == session_id), None)
+
+
+def wait_closed(it, session_id):
+    """The record once it is not active any more."""
+    def is_closed():
+        found = record(it, session_id)
+        return found is not None and found["status"] != "active"
+    wait_until(PATIENCE_SECONDS, f"{session_id} is still active", is_closed)
+    return record(it, session_id)
+
+
+def kinds(it, session_id):
+    """What the ledger has of a session."""
+    query = f"SELECT kind FROM ledger WHERE session_id = '{session_id}' ORDER BY record"
+    done = subprocess.run(
+        ["sqlite3", it.server.state / "sessions.db", query], capture_output=True, text=True, check=True, timeout=10,
+    )
+    return done.stdout.split()
 
 
 def answer(shell, line, pattern):
@@ -120,7 +73,7 @@ def the_five_steps():
         # 1 and 3: the shell starts the server and says so.
         shell = it.open("session-buddy", "shell")
         shell.wait_for(r"^note: started the server, process \d+; it stays when this shell is left")
-        session_id = shell.wait_for(r"^  Session ID: (session-buddy-\d{8}-\d{6}-[a-z2-7]{8})$").group(1)
+        session_id = shell.wait_for(SESSION_ID).group(1)
         shell.wait_for(PROMPT)
         connected(shell)
         check("Session Tracking: ✓ Enabled (Session-Buddy connected)" in shell.text, shell.text)
@@ -133,11 +86,12 @@ def the_five_steps():
         # 5: it ends, and the server stays.
         shell.type("exit()\r")
         check_equal(shell.left(), 0, "exit code of the shell")
-        record = it.wait_closed(session_id)
-        check_equal((record["status"], record["end_known_by"]), ("ended", "reported"), "the end")
+        found = wait_closed(it, session_id)
+        check_equal((found["status"], found["end_known_by"]), ("ended", "reported"), "the end")
         panel = it.open("session-buddy", "show-session", session_id)
         check_equal(panel.left(), 0, "exit code of show-session")
-        for line in (rf"Session: {session_id}", r"Status: +ended", r"Start Time: .* UTC", r"End Time: .* UTC", r"Duration: +\d+ second"):
+        lines = f"Session: {session_id}", "Status: +ended", "Start Time: .* UTC", "End Time: .* UTC", r"Duration: +\d+ second"
+        for line in lines:
             check(re.search(line, panel.text), f"no {line!r} in\n{panel.text}")
         it.run("mcp", "status")
 
@@ -157,24 +111,24 @@ def each_way_of_leaving_ends_the_session_once():
     with person() as it:
         ended = []
         for way, (leave, code, expected) in LEAVING.items():
-            shell, session_id = it.open_tracked_shell()
-            check_equal(it.record(session_id)["status"], "active", f"before {way}")
+            shell, session_id = open_tracked_shell(it)
+            check_equal(record(it, session_id)["status"], "active", f"before {way}")
             leave(shell)
             check_equal(shell.left(), code, f"exit code after {way}")
-            record = it.wait_closed(session_id)
-            actual = tuple(record[key] for key in ("status", "end_known_by", "exit_reason", "exit_code"))
+            found = wait_closed(it, session_id)
+            actual = tuple(found[key] for key in ("status", "end_known_by", "exit_reason", "exit_code"))
             check_equal(actual, expected, f"the record after {way}")
-            ended.append(session_id)
+            ended.append((session_id, "end" if found["end_known_by"] == "reported" else "closed"))
         # Everything had its time to come twice.
-        for session_id in ended:
-            check_equal(it.kinds(session_id), ["start", "end"], f"ledger of {session_id}")
+        for session_id, kind in ended:
+            check_equal(kinds(it, session_id), ["start", kind], f"ledger of {session_id}")
         check_equal(json.loads(it.run("list-sessions", "--incomplete", "--format", "json")), [], "open sessions")
         it.run("verify")
 
 
 def ctrl_c_leaves_nobody_outside():
     with person() as it:
-        shell, session_id = it.open_tracked_shell()
+        shell, session_id = open_tracked_shell(it)
         shell.type(CTRL_C)
         shell.wait_for(r"exit\(\) or Ctrl-D leaves")
         shell.type("print('it goes'); sleep(3600)\r")
@@ -183,12 +137,12 @@ def ctrl_c_leaves_nobody_outside():
         shell.wait_for("interrupted")
         shell.wait_for(PROMPT)
         check_equal(answer(shell, "print(6 * 7)", r"\d+"), "42", "what the shell says afterwards")
-        check_equal(it.record(session_id)["status"], "active", "its session")
+        check_equal(record(it, session_id)["status"], "active", "its session")
 
 
 def the_shell_says_how_the_tracking_goes():
     with person() as it:
-        shell, session_id = it.open_tracked_shell()
+        shell, session_id = open_tracked_shell(it)
         connected(shell)
         check_equal(answer(shell, "print(shell.session_id)", r"session-buddy-\S+"), session_id, "print(shell.session_id)")
         check_equal(answer(shell, "shell.session_id", r"'\S+'"), f"'{session_id}'", "shell.session_id")
@@ -198,7 +152,7 @@ def the_shell_says_how_the_tracking_goes():
 
 def what_happens_without_a_server_is_recorded_later():
     with person() as it:
-        shell, session_id = it.open_shell("--no-server")
+        shell, session_id = open_shell(it, "--no-server")
         check("Session Tracking: ✓ Enabled (offline, buffered)" in shell.text, shell.text)
         shell.wait_for("Session Tracking: offline; events wait and are sent later")
         answer(shell, "print(shell.session_tracker.available)", "False")
@@ -209,16 +163,16 @@ def what_happens_without_a_server_is_recorded_later():
         shell.wait_for(r"Session Tracking: ✓ Enabled \(Session-Buddy connected\)")
         connected(shell)
         answer(shell, "print(shell.session_tracker._circuit_open_until)", "None")
-        check_equal(it.record(session_id)["status"], "active", "its session")
+        check_equal(record(it, session_id)["status"], "active", "its session")
         shell.type("exit()\r")
         check_equal(shell.left(), 0, "exit code of the shell")
-        check_equal(it.wait_closed(session_id)["exit_reason"], "exit", "the end")
-        check_equal(it.kinds(session_id), ["start", "end"], "its ledger")
+        check_equal(wait_closed(it, session_id)["exit_reason"], "exit", "the end")
+        check_equal(kinds(it, session_id), ["start", "end"], "its ledger")
 
 
 def a_shell_outlives_its_server():
     with person() as it:
-        shell, session_id = it.open_tracked_shell()
+        shell, session_id = open_tracked_shell(it)
         it.run("mcp", "stop")
         check_equal(answer(shell, "print(6 * 7)", r"\d+"), "42", "what the shell says without a server")
         shell.type("ps()\r")
@@ -226,12 +180,12 @@ def a_shell_outlives_its_server():
         shell.wait_for(PROMPT)
         shell.type("exit()\r")
         check_equal(shell.left(), 0, "exit code of the shell")
-        check_equal(it.record(session_id)["status"], "active", "the record without its end")
+        check_equal(record(it, session_id)["status"], "active", "the record without its end")
         it.run("mcp", "start")
-        record = it.wait_closed(session_id)
-        actual = tuple(record[key] for key in ("status", "end_known_by", "exit_reason", "exit_code"))
+        found = wait_closed(it, session_id)
+        actual = tuple(found[key] for key in ("status", "end_known_by", "exit_reason", "exit_code"))
         check_equal(actual, ("ended", "reported", "exit", 0), "the record")
-        check_equal(it.kinds(session_id), ["start", "end"], "its ledger")
+        check_equal(kinds(it, session_id), ["start", "end"], "its ledger")
         it.run("verify")
 
 

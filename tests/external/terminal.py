@@ -1,19 +1,24 @@
 """A pseudo terminal with a program in it, and a person before it: types, reads, closes the window."""
 
+import contextlib
 import fcntl
 import os
 import pty
 import re
 import select
 import signal
+import socket
 import struct
+import subprocess
+import tempfile
 import termios
 import time
 
-from harness import check
+from harness import Server, check, check_equal
 
 PATIENCE_SECONDS = 30
-SIZE = struct.pack("HHHH", 50, 200, 0, 0)
+COMMAND_SECONDS = 60
+SIZE = struct.pack("HHHH", 50, 240, 0, 0)
 WHERE_IS_THE_CURSOR = b"\x1b[6n"
 AT_THE_LEFT = b"\x1b[1;1R"
 ESCAPES = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)|\x1b[=>78]|[\r\x07]")
@@ -100,3 +105,58 @@ class Terminal:
             self.code = os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
         if self.terminal is not None:
             self.close_window()
+
+
+class Person:
+    """Somebody with a fresh home, a port of their own, and as many terminals as they like."""
+
+    def __init__(self, home):
+        self.server = Server(home)
+        self.port = str(free_port())
+        self.environment = self.server.environment() | {
+            "SESSION_BUDDY_HOME": str(self.server.state),
+            "SESSION_BUDDY_PORT": self.port,
+            "TERM": "xterm-256color",
+            "LANG": "C.UTF-8",
+        }
+        self.terminals = []
+
+    def open(self, *command, **variables):
+        terminal = Terminal(command, self.environment | variables, self.server.home)
+        self.terminals.append(terminal)
+        return terminal
+
+    def run(self, *arguments, code=0):
+        """What `session-buddy` prints, without a terminal."""
+        done = subprocess.run(
+            ["session-buddy", *arguments], env=self.environment, cwd=self.server.home,
+            stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=COMMAND_SECONDS,
+        )
+        check_equal(done.returncode, code, f"exit code of {arguments}\n{done.stdout}{done.stderr}")
+        return done.stdout
+
+    def clear_up(self):
+        for terminal in self.terminals:
+            terminal.clear_up()
+        done = subprocess.run(
+            ["session-buddy", "mcp", "stop", "--force"], env=self.environment, cwd=self.server.home,
+            stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=COMMAND_SECONDS,
+        )
+        # 2: none ran.
+        check(done.returncode in (0, 2), f"the server did not stop: {done.stderr}")
+
+
+@contextlib.contextmanager
+def person():
+    with tempfile.TemporaryDirectory(prefix="session-buddy-") as home:
+        it = Person(home)
+        try:
+            yield it
+        finally:
+            it.clear_up()
+
+
+def free_port():
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return listener.getsockname()[1]
