@@ -35,6 +35,10 @@ impl<'a> Command<'a> {
         if text.is_empty() {
             return Self::Nothing;
         }
+        // As IPython has it: who types only the word wants to leave.
+        if matches!(text, "exit" | "quit") {
+            return Self::Script("exit()");
+        }
         if let Some(command) = text.strip_prefix('!') {
             return Self::System(command.trim());
         }
@@ -78,6 +82,9 @@ mod tests {
             ("%status?", Command::Explain("%status")),
             ("a ?? b", Command::Script("a ?? b")),
             ("ps()", Command::Script("ps()")),
+            ("exit", Command::Script("exit()")),
+            (" quit ", Command::Script("exit()")),
+            ("exit(3)", Command::Script("exit(3)")),
         ] {
             assert_eq!(Command::of(line), command, "{line}");
         }
