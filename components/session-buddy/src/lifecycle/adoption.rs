@@ -27,8 +27,11 @@ use super::ServerInfo;
 
 /// How long the spool is left alone after a look: 1 second.
 const PAUSE: Duration = Duration::from_secs(1);
-/// With many live shells a look takes longer; it takes at most one part in so many of a core.
+/// With many live shells a look takes longer; it takes at most one part in so many of a core, as long as that leaves a dead
+/// shell unseen for no more than [`PAUSE_MAX`].
 const PAUSE_PER_LOOK: u32 = 100;
+/// The longest that the spool is left alone: 2 seconds.
+const PAUSE_MAX: Duration = Duration::from_secs(2);
 /// How many files that cannot be used are remembered, so that each is said once.
 const REMEMBERED_MAX: usize = 1000;
 
@@ -91,7 +94,8 @@ impl Keeper {
             loop {
                 let began = Instant::now();
                 self.look().await;
-                time::sleep(PAUSE.max(began.elapsed() * PAUSE_PER_LOOK)).await;
+                let pause = began.elapsed() * PAUSE_PER_LOOK;
+                time::sleep(pause.clamp(PAUSE, PAUSE_MAX)).await;
             }
         });
         // What is cut short waits for the next server.
