@@ -4,6 +4,7 @@
 //! - [`mod@bench`]: the figures, each beside its target, measured over whole paths with real processes.
 //! - [`kill9`]: the crash test; the external stage runs it.
 //! - [`shells`]: real shells and what goes wrong between them and the server; the external stage runs it.
+//! - [`pty`]: a terminal with a program in it.
 //! - [`baseline`]: what the server is compared with, as a process of its own.
 //! - [`tracked`]: shells without a shell, as processes of their own; [`dead_shells`] is what they leave behind.
 //! - [`load`]: the load generator; [`http`] and [`event`] are what it sends; [`server`] is what it sends it to;
@@ -24,6 +25,7 @@ mod kill9;
 mod listed;
 mod load;
 mod process;
+mod pty;
 mod server;
 mod shells;
 mod test;

@@ -13,5 +13,6 @@ mod ledger;
 mod manual;
 mod mcp;
 mod rules;
+mod shell;
 mod stdio;
 mod tampering;

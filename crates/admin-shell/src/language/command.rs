@@ -1,5 +1,7 @@
 //! The kinds of a line.
 
+use super::tokens::{Kind, Token, tokens};
+
 /// A line, by what it asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Command<'a> {
@@ -51,13 +53,8 @@ impl<'a> Command<'a> {
                 rest: rest.trim(),
             };
         }
-        let comment = |line: &str| {
-            let line = line.trim_start();
-            line.is_empty()
-                || line.starts_with("//")
-                || line.starts_with('#') && !line.starts_with("#{")
-        };
-        if text.lines().all(comment) {
+        let is_remark = |token: &Token| matches!(token.kind, Kind::Space | Kind::Comment { .. });
+        if tokens(text).iter().all(is_remark) {
             return Self::Nothing;
         }
         Self::Script(line)
@@ -76,6 +73,7 @@ mod tests {
             ("# a remark", Command::Nothing),
             ("// one\n# two", Command::Nothing),
             ("#{a: 1}", Command::Script("#{a: 1}")),
+            ("#\"a\"#", Command::Script("#\"a\"#")),
             ("%status", magic("status", "")),
             ("%repos  web api ", magic("repos", "web api")),
             ("! ls -l", Command::System("ls -l")),
