@@ -166,7 +166,7 @@ class World:
                 check_equal(code != 0, bool(FAILED.search(expected)), f"{block.where}: failure of `{line}`, code {code}")
 
     def wait_for_delivery(self):
-        """A shell that is left waits 10 ms for the server; what it did not take by then it takes within a second."""
+        """A shell that is left waits 10 ms for the server; what it did not take by then it takes later."""
         if not (self.it.server.state / "server.json").exists():
             return
 
