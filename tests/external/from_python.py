@@ -166,7 +166,7 @@ class World:
                 check_equal(code != 0, bool(FAILED.search(expected)), f"{block.where}: failure of `{line}`, code {code}")
 
     def wait_for_delivery(self):
-        """A shell that is left waits 10 ms for the server; what it did not take by then it takes within a second."""
+        """A shell that is left waits 10 ms for the server; what it did not take by then it takes later."""
         if not (self.it.server.state / "server.json").exists():
             return
 
@@ -264,15 +264,19 @@ def case(section):
                 elif block.kind == "python":
                     world.write_file(block)
                 elif block.kind == "rust":
-                    rust_is_compiled_elsewhere(block)
+                    check(block.text in documented_example(), f"{block.where}: {CRATE.name} does not have it")
     run.__name__ = section.title
     return run
 
 
-def rust_is_compiled_elsewhere(block):
-    """It is the example of the crate's documentation, which the documentation's tests compile."""
-    documentation = re.sub(r"^//! ?", "", CRATE.read_text(), flags=re.MULTILINE)
-    check(block.text in documentation, f"{block.where}: {CRATE.name} does not have it")
+def documented_example():
+    """The example of the crate's documentation, which the documentation's tests compile."""
+    return re.sub(r"^//! ?", "", CRATE.read_text(), flags=re.MULTILINE)
+
+
+def the_example_of_the_readme_is_compiled():
+    example = re.search(r"^```rust\n(.*?)^```$", (ROOT / "README.md").read_text(), re.MULTILINE | re.DOTALL).group(1)
+    check(example in documented_example(), f"{CRATE.name} does not have it")
 
 
 if __name__ == "__main__":
@@ -280,5 +284,6 @@ if __name__ == "__main__":
     run_cases([
         every_line_of_the_documents_is_quoted_and_no_other,
         every_quotation_is_answered_by_lines_that_run,
+        the_example_of_the_readme_is_compiled,
         *(case(section) for section in sections() if not wanted or any(word in section.title for word in wanted)),
     ])
