@@ -14,4 +14,5 @@ mod manual;
 mod mcp;
 mod rules;
 mod stdio;
+mod storage;
 mod tampering;
