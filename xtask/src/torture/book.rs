@@ -15,7 +15,7 @@ use crate::event::Random;
 /// Sessions of earlier rounds that a client may end.
 const CARRIED_PER_CLIENT: usize = 5;
 /// How long clients may take to notice that it is over.
-const NOTICE_LIMIT: Duration = Duration::from_secs(20);
+const NOTICE_LIMIT: Duration = Duration::from_secs(40);
 /// How long a healthy server may take to answer all that is open.
 const SETTLE_LIMIT: Duration = Duration::from_secs(30);
 

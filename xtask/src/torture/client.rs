@@ -13,8 +13,9 @@ use crate::clock;
 use crate::event::{self, Events};
 use crate::http::Connection;
 
-/// How long an answer may take before the client gives up the connection.
-const ANSWER_LIMIT: Duration = Duration::from_secs(10);
+/// How long an answer may take before the client gives up the connection. With thousands at once every one waits, and
+/// giving up early would only send everything again.
+const ANSWER_LIMIT: Duration = Duration::from_secs(30);
 /// How long a client rests when its connection broke, or its event was refused.
 const PAUSE: Duration = Duration::from_millis(5);
 /// Codes of refusals that ask for another try.

@@ -15,7 +15,7 @@ use crate::process;
 use crate::world::World;
 
 /// How long all of them may take to be answered.
-const LIMIT: Duration = Duration::from_secs(60);
+const LIMIT: Duration = Duration::from_secs(100);
 /// Files that are open besides.
 const OTHER_FILES: u64 = 500;
 

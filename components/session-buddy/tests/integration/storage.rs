@@ -1,20 +1,20 @@
 //! What the server does when its disk or its database lets it down: it refuses, loses nothing that it acknowledged, says
 //! why, and goes on by itself once that is over.
 
+mod failed_sync;
 mod power;
 
 use std::{
     fs::{self, File},
     io::Write,
     path::{Path, PathBuf},
-    process::{Command, Stdio},
+    process::Command,
     time::Instant,
 };
 
 use serde_json::json;
 
 use crate::harness::{Answer, DEADLINE, Home, Server, numbers, start, with};
-use power::Disk;
 
 /// Waits until health says so, without sending anything that would have to fail first.
 #[track_caller]
@@ -69,6 +69,12 @@ fn listed(server: &Server) -> Vec<u16> {
     numbers
 }
 
+/// Says why a test does not test anything here.
+#[expect(clippy::print_stdout, reason = "whoever runs the test should see it")]
+fn skipped(why: &str) {
+    println!("skipped: {why}");
+}
+
 /// A file system of its own for a home's state folder; taken away when dropped.
 struct SmallDisk(PathBuf);
 
@@ -88,7 +94,7 @@ impl SmallDisk {
         match mount.output() {
             Ok(ran) if ran.status.success() => Some(Self(folder.to_owned())),
             other => {
-                println!("skipped: no file system can be mounted here: {other:?}");
+                skipped(&format!("no file system can be mounted here: {other:?}"));
                 None
             }
         }
@@ -187,14 +193,8 @@ fn a_database_that_was_replaced_is_neither_written_nor_read() {
     let aside = server.file("aside.db");
     fs::rename(server.database(), &aside).unwrap();
     fs::write(server.database(), &backup).unwrap();
-    assert_refuses(
-        &server,
-        4,
-        &server.show("mahavishnu-20260206-1001")["session_id"]
-            .as_str()
-            .unwrap()
-            .to_owned(),
-    );
+    let record = server.show("mahavishnu-20260206-1001");
+    assert_refuses(&server, 4, record["session_id"].as_str().unwrap());
     assert_unhealthy(&server, "sessions.db was replaced while the server ran");
     assert_eq!(listed(&server), [1, 2, 3], "what it had is read on");
     let home = server.kill();
@@ -270,7 +270,8 @@ fn a_damaged_database_is_refused_with_what_is_damaged_and_left_as_it_is() {
         bytes[half..].fill(0xFF);
     };
     let cut = |bytes: &mut Vec<u8>| bytes.truncate(bytes.len() / 2);
-    let cases: [(&dyn Fn(&mut Vec<u8>), &str); 3] = [
+    type Change<'a> = &'a dyn Fn(&mut Vec<u8>);
+    let cases: [(Change<'_>, &str); 3] = [
         (&payload, "its payload is not the one that it commits to"),
         (&pages, "database"),
         (&cut, "database"),
@@ -278,156 +279,11 @@ fn a_damaged_database_is_refused_with_what_is_damaged_and_left_as_it_is() {
     for (change, what) in cases {
         let (home, bytes) = damaged(change);
         let ran = home.refused("--port 0");
-        println!("{}", ran.stderr);
         ran.with_code(5)
             .saying("it is damaged: ")
             .saying(what)
             .saying("hint: put a backup in its place");
         assert_eq!(fs::read(home.database()).unwrap(), bytes);
         home.cli("verify").with_code(1);
-    }
-}
-
-/// A server under `strace`, which makes syncs of the disk fail and writes down all that reaches the database's files.
-struct Traced {
-    home: Home,
-    log: PathBuf,
-}
-
-impl Traced {
-    /// `None`, with the reason printed, where nothing can be traced.
-    fn new(home: &Home, log: &str) -> Option<Self> {
-        let mut probe = Command::new("strace");
-        probe
-            .args(["-o", "/dev/null", "true"])
-            .stderr(Stdio::null());
-        if !probe.status().is_ok_and(|status| status.success()) {
-            println!("skipped: strace is not there, or may not trace here");
-            return None;
-        }
-        Some(Self {
-            home: home.clone(),
-            log: home.root().join(log),
-        })
-    }
-
-    /// Starts a server; `failing` says which syncs of a thread fail, as strace writes it.
-    fn start(&self, failing: Option<&str>) -> Server {
-        let log = self.log.display().to_string();
-        let inject = failing.map(|when| format!("inject=fsync,fdatasync:error=EIO:when={when}"));
-        // The server is the child, strace its shadow, so that a kill hits the server.
-        let mut wrapper = vec![
-            "strace", "-D", "-ff", "-y", "-x", "-ttt", "-s", "10000000", "-o", &log,
-        ];
-        wrapper.extend([
-            "-e",
-            "trace=/^(p?writev?2?(64)?|ftruncate|f(data)?sync|unlink(at)?|rename.*)$",
-        ]);
-        if let Some(inject) = &inject {
-            wrapper.extend(["-e", inject]);
-        }
-        self.home.start_as(self.home.command_through(&wrapper))
-    }
-
-    /// Does to `disk` what was done while the server ran.
-    fn replay(&self, disk: &mut Disk) {
-        let folder = self.home.root();
-        let name = self.log.file_name().unwrap().to_str().unwrap();
-        let of_this = |path: &PathBuf| {
-            let found = path.file_name().unwrap().to_str().unwrap();
-            found.starts_with(&format!("{name}."))
-        };
-        let mut lines: Vec<String> = Vec::new();
-        for path in fs::read_dir(folder)
-            .unwrap()
-            .map(|entry| entry.unwrap().path())
-        {
-            if of_this(&path) {
-                lines.extend(fs::read_to_string(path).unwrap().lines().map(str::to_owned));
-            }
-        }
-        // Each begins with its time, at a fixed width.
-        lines.sort();
-        for line in &lines {
-            disk.take(line);
-        }
-    }
-}
-
-/// Sends starts until one is refused; gives its number.
-fn until_refused(server: &Server) -> u16 {
-    let refused = |number: &u16| {
-        let called = server.call("track_session_start", start(*number));
-        if called.is_error {
-            assert_eq!(called.content["error_code"], "STORAGE_UNAVAILABLE");
-        }
-        called.is_error
-    };
-    (1..200).find(refused).expect("a sync fails")
-}
-
-/// Sends a start until it is acknowledged.
-fn insist(server: &Server, number: u16) {
-    let taken = |_: &i32| !server.call("track_session_start", start(number)).is_error;
-    assert!((0..200).any(|attempt| taken(&attempt)), "it is never taken");
-}
-
-/// Cuts the power: the server dies, and of what it wrote only that is left what a sync that succeeded had covered.
-fn cut_power(servers: &[&Traced], last: Server) -> Server {
-    drop(last.kill());
-    let mut disk = Disk::default();
-    servers.iter().for_each(|traced| traced.replay(&mut disk));
-    assert!(disk.failed_syncs > 0, "no sync failed");
-    let home = Home::new();
-    disk.write_to(home.state());
-    home.start()
-}
-
-/// What happens between the failed sync and the power cut.
-#[derive(Clone, Copy, Debug)]
-enum Then {
-    Nothing,
-    SentAgain,
-    /// The page cache survives that, so the new server sees what is not on disk.
-    KilledAndSentAgain,
-}
-
-#[test]
-fn after_a_failed_sync_and_a_power_cut_there_is_the_event_or_no_acknowledgement() {
-    // The first ones of a thread open the database; a later one commits, and the next ones find out what is on disk.
-    for (when, then) in [
-        ("12", Then::Nothing),
-        ("12", Then::SentAgain),
-        ("12..15", Then::SentAgain),
-        ("13", Then::KilledAndSentAgain),
-    ] {
-        let home = Home::new();
-        let Some(traced) = Traced::new(&home, "first") else {
-            return;
-        };
-        let server = traced.start(Some(when));
-        let refused = until_refused(&server);
-        assert!(refused > 1, "nothing was taken before");
-        let mut acknowledged: Vec<u16> = (1..refused).collect();
-        let server = match then {
-            Then::Nothing => cut_power(&[&traced], server),
-            Then::SentAgain => {
-                insist(&server, refused);
-                acknowledged.push(refused);
-                cut_power(&[&traced], server)
-            }
-            Then::KilledAndSentAgain => {
-                drop(server.kill());
-                let second = Traced::new(&home, "second").unwrap();
-                let server = second.start(None);
-                insist(&server, refused);
-                acknowledged.push(refused);
-                cut_power(&[&traced, &second], server)
-            }
-        };
-        let mut found = listed(&server);
-        found.retain(|number| acknowledged.contains(number));
-        assert_eq!(found, acknowledged, "{when}, {then:?}");
-        server.stop().cli("verify").with_code(0);
     }
 }
