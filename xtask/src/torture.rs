@@ -3,7 +3,7 @@
 //!
 //! - [`client`], [`book`]: clients that send events, and what each was told.
 //! - [`flock`]: real shells, and how each went.
-//! - [`findings`]: the oracle.
+//! - [`findings`]: the oracle; [`lateness`]: how late shells that were killed are closed.
 //! - [`proxy`]: a network that cuts, delays, resets and repeats; [`disk`]: a disk that fills up; [`crowd`]: thousands of
 //!   connections.
 //!
@@ -16,14 +16,14 @@ mod crowd;
 mod disk;
 mod findings;
 mod flock;
+mod lateness;
 mod proxy;
 
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use clap::Args;
-use jiff::Timestamp;
 use tokio::runtime::Runtime;
 
 use crate::event::Random;
@@ -32,7 +32,8 @@ use crate::world::World;
 use crate::{clock, listed};
 use book::Book;
 use findings::{Findings, Record, Shells};
-use flock::Flock;
+use flock::{Fate, Flock};
+use lateness::Away;
 use proxy::Proxy;
 
 /// How long, and from which seed.
@@ -71,8 +72,6 @@ const LIVING_MAX: usize = 12;
 /// How long what shells left may take to be on record.
 const SETTLE_LIMIT: Duration = Duration::from_secs(20);
 const SETTLE_PAUSE: Duration = Duration::from_millis(100);
-/// How many findings of a kind are shown.
-const SHOWN_MAX: usize = 10;
 
 pub(crate) fn run(options: &Options) -> Result<()> {
     let seed = options
@@ -120,7 +119,7 @@ struct Torture {
     rounds: u32,
     server_kills: u32,
     /// When the server was away.
-    away: Vec<(Timestamp, Timestamp)>,
+    away: Vec<Away>,
     notes: Vec<String>,
 }
 
@@ -167,7 +166,9 @@ impl Torture {
                 .with_context(|| format!("round {number}"))?;
             if self.rounds.is_multiple_of(ROUNDS_PER_CHECK) {
                 let (findings, _) = self.compare(false)?;
-                passed(&findings).with_context(|| format!("after round {number}"))?;
+                findings
+                    .ensure_none()
+                    .with_context(|| format!("after round {number}"))?;
                 println!("{}", self.summary());
             }
         }
@@ -224,7 +225,7 @@ impl Torture {
             self.flock.thin_out(&mut self.random)?;
         }
         self.world.start_server()?;
-        self.away.push((away_from, clock::now()));
+        self.away.push(Away::until_now(away_from));
         self.proxy.lead_to(self.world.server()?.address);
         Ok(())
     }
@@ -247,17 +248,7 @@ impl Torture {
     fn calm(&mut self) -> Result<()> {
         self.flock.open(&self.world, 4)?;
         self.flock.kill_all()?;
-        let address = self.world.server()?.address;
-        let open = || {
-            let records: Vec<Record> = self.runtime.block_on(listed::all(address)).ok()?;
-            let (told, shells) = (&self.book.told, self.shells(true));
-            let findings = findings::compare(&records, told, &shells);
-            findings.are_none().then_some(())
-        };
-        if clock::poll(SETTLE_LIMIT, SETTLE_PAUSE, open).is_some() {
-            return Ok(());
-        }
-        passed(&self.compare(true)?.0)
+        self.settled()?.0.ensure_none()
     }
 
     fn rush(&mut self, count: u32) -> Result<()> {
@@ -271,10 +262,10 @@ impl Torture {
         world.kill_server()?;
         self.server_kills += 1;
         for (name, shell) in shells {
-            flock.bury(name, shell, true, flock::Fate::Left)?;
+            flock.bury(name, shell, true, Fate::Left)?;
         }
         world.start_server()?;
-        self.away.push((away_from, clock::now()));
+        self.away.push(Away::until_now(away_from));
         self.proxy.lead_to(self.world.server()?.address);
         self.notes.push(format!(
             "{count} shells at once, the server killed under them: left and served again after {:.1} s",
@@ -293,7 +284,7 @@ impl Torture {
             &mut self.random,
         )?;
         self.server_kills += 1;
-        self.away.push((away_from, clock::now()));
+        self.away.push(Away::until_now(away_from));
         self.proxy.lead_to(self.world.server()?.address);
         self.notes.push(format!(
             "{count} clients cut off at once: all back and answered after {:.1} s",
@@ -304,7 +295,7 @@ impl Torture {
 
     fn full_disk(&mut self) -> Result<()> {
         let filled = disk::fills_up(&self.binary, &self.runtime, &mut self.random)?;
-        passed(&filled.findings)?;
+        filled.findings.ensure_none()?;
         self.server_kills += filled.kills;
         self.notes.push(format!(
             "a disk full {} times ({}), the server killed on it {} times: {} refusals",
@@ -328,24 +319,29 @@ impl Torture {
         Ok((findings, records))
     }
 
+    /// Compares until nothing is found, or what shells left has had its time.
+    fn settled(&self) -> Result<(Findings, Vec<Record>)> {
+        let begin = Instant::now();
+        loop {
+            let compared = self.compare(true)?;
+            if compared.0.are_none() || begin.elapsed() > SETTLE_LIMIT {
+                return Ok(compared);
+            }
+            clock::sleep_until(Instant::now() + SETTLE_PAUSE);
+        }
+    }
+
     /// Lets all go, gives the server time, and compares for the last time.
     fn end(mut self) -> Result<()> {
         self.flock.kill_all()?;
         let address = self.world.server()?.address;
         self.book.settle(&self.runtime, address)?;
-        let begin = Instant::now();
-        let (findings, records) = loop {
-            let compared = self.compare(true)?;
-            if compared.0.are_none() || begin.elapsed() > SETTLE_LIMIT {
-                break compared;
-            }
-            clock::sleep_until(Instant::now() + SETTLE_PAUSE);
-        };
+        let (findings, records) = self.settled()?;
         println!("{}", self.summary());
         println!("network: {}", self.proxy.summary());
         self.notes.iter().for_each(|note| println!("{note}"));
-        println!("{}", self.lateness(&records));
-        passed(&findings)?;
+        println!("{}", lateness::of(&self.flock.gone, &records, &self.away));
+        findings.ensure_none()?;
         self.world.settled()?;
         self.world.stop_server()?;
         self.world.product(&["verify"])?;
@@ -353,29 +349,6 @@ impl Torture {
             "0 lost, 0 doubled, 0 falsely closed, 0 left open, 0 made up; the record verifies"
         );
         Ok(())
-    }
-
-    /// How late the closes of killed shells came, of those over which the server was there.
-    fn lateness(&self, records: &[Record]) -> String {
-        let closed = findings::closed(records);
-        let mut late: Vec<f64> = Vec::new();
-        for gone in &self.flock.gone {
-            let Some(at) = closed.get(gone.name.as_str()) else {
-                continue;
-            };
-            let was_away = |(from, to): &(Timestamp, Timestamp)| *from < *at && gone.at < *to;
-            if !self.away.iter().any(was_away) {
-                late.push(at.duration_since(gone.at).as_secs_f64());
-            }
-        }
-        late.sort_unstable_by(f64::total_cmp);
-        match (late.get(late.len() / 2), late.last()) {
-            (Some(median), Some(worst)) => format!(
-                "closes of {} killed shells, the server being there: {median:.2} s late in the median, {worst:.2} s at worst",
-                late.len()
-            ),
-            _ => "no shell was killed with the server there throughout".to_owned(),
-        }
     }
 
     fn summary(&self) -> String {
@@ -390,19 +363,4 @@ impl Torture {
             self.book.summary()
         )
     }
-}
-
-/// Fails with what was found.
-fn passed(findings: &Findings) -> Result<()> {
-    if findings.are_none() {
-        return Ok(());
-    }
-    let mut text = String::new();
-    for (kind, found) in findings.kinds() {
-        text += &format!("\n{} {kind}", found.len());
-        for line in found.iter().take(SHOWN_MAX) {
-            text += &format!("\n  {line}");
-        }
-    }
-    bail!("the record is not true:{text}")
 }

@@ -2,11 +2,15 @@
 
 use std::collections::HashMap;
 
+use anyhow::{Result, bail};
 use jiff::Timestamp;
 use serde::Deserialize;
 
 use super::client::Told;
 use super::flock::{Fate, Gone};
+
+/// How many findings of a kind are shown.
+const SHOWN_MAX: usize = 10;
 
 /// The part of a session record that we compare.
 #[derive(Deserialize)]
@@ -48,6 +52,21 @@ impl Findings {
 
     pub(super) fn are_none(&self) -> bool {
         self.kinds().iter().all(|(_, found)| found.is_empty())
+    }
+
+    /// Fails with what was found.
+    pub(super) fn ensure_none(&self) -> Result<()> {
+        if self.are_none() {
+            return Ok(());
+        }
+        let mut text = String::new();
+        for (kind, found) in self.kinds() {
+            text += &format!("\n{} {kind}", found.len());
+            for line in found.iter().take(SHOWN_MAX) {
+                text += &format!("\n  {line}");
+            }
+        }
+        bail!("the record is not true:{text}")
     }
 }
 

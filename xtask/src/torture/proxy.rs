@@ -175,3 +175,17 @@ fn request_end(bytes: &[u8]) -> Option<usize> {
     let length: usize = header(head, "content-length")?.parse().ok()?;
     Some(head_end + length).filter(|end| *end <= bytes.len())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_request_ends_with_its_body() {
+        let request = b"POST / HTTP/1.1\r\nContent-Length: 3\r\n\r\nabc";
+        assert_eq!(request_end(request), Some(request.len()));
+        assert_eq!(request_end(&request[..request.len() - 1]), None);
+        let two = [request.as_slice(), b"POST"].concat();
+        assert_eq!(request_end(&two), Some(request.len()));
+    }
+}
