@@ -1,7 +1,7 @@
 //! What the server does when its disk or its database lets it down: it refuses, loses nothing that it acknowledged, says
 //! why, and goes on by itself once that is over.
 
-mod failed_sync;
+mod failing_disk;
 mod power;
 
 use std::{

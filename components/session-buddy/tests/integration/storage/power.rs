@@ -13,7 +13,8 @@ use std::{
 #[derive(Default)]
 pub(super) struct Disk {
     files: BTreeMap<PathBuf, Contents>,
-    pub(super) failed_syncs: usize,
+    /// Calls that failed.
+    pub(super) failures: usize,
 }
 
 #[derive(Default)]
@@ -41,6 +42,7 @@ impl Disk {
             return;
         };
         let failed = call.contains(") = -1 ");
+        self.failures += usize::from(failed);
         match name {
             "pwrite64" if !failed => {
                 let (data, rest) = string(&arguments[arguments.find('"').unwrap()..]);
@@ -56,10 +58,7 @@ impl Disk {
                 let rest = arguments.split_once('>').unwrap().1;
                 self.file(path).waiting.push(Step::Cut(numbers(rest)[0]));
             }
-            "fsync" | "fdatasync" => {
-                self.failed_syncs += usize::from(failed);
-                self.file(path).sync(failed);
-            }
+            "fsync" | "fdatasync" => self.file(path).sync(failed),
             "unlink" if !failed => drop(self.files.remove(&path)),
             _ if failed => {}
             _ => panic!("a call that this disk does not know: {call:.200}"),

@@ -1,4 +1,5 @@
-//! A sync of the disk fails once, the event comes again, the power goes: there is the event, or no acknowledgement.
+//! A sync of the disk, or a write to it, fails once, the event comes again, the power goes: there is the event, or no
+//! acknowledgement.
 
 use std::{
     fs,
@@ -9,7 +10,7 @@ use std::{
 use super::{listed, power::Disk, skipped};
 use crate::harness::{Home, Server, start};
 
-/// A server under `strace`, which makes syncs of the disk fail and writes down all that reaches the database's files.
+/// A server under `strace`, which makes calls to the disk fail and writes down all that reaches the database's files.
 struct Traced {
     home: Home,
     log: PathBuf,
@@ -32,10 +33,10 @@ impl Traced {
         })
     }
 
-    /// Starts a server; `failing` says which syncs of a thread fail, as strace writes it.
+    /// Starts a server; `failing` says which calls of a thread fail, as strace writes it.
     fn start(&self, failing: Option<&str>) -> Server {
         let log = self.log.display().to_string();
-        let inject = failing.map(|when| format!("inject=fsync,fdatasync:error=EIO:when={when}"));
+        let inject = failing.map(|failing| format!("inject={failing}"));
         // The server is the child, strace its shadow, so that a kill hits the server.
         let mut wrapper = vec![
             "strace", "-D", "-ff", "-y", "-x", "-ttt", "-s", "10000000", "-o", &log,
@@ -84,7 +85,7 @@ fn until_refused(server: &Server) -> u16 {
         }
         called.is_error
     };
-    (1..200).find(refused).expect("a sync fails")
+    (1..200).find(refused).expect("a call fails")
 }
 
 /// Sends a start until it is acknowledged.
@@ -98,7 +99,7 @@ fn cut_power(servers: &[&Traced], last: Server) -> Server {
     drop(last.kill());
     let mut disk = Disk::default();
     servers.iter().for_each(|traced| traced.replay(&mut disk));
-    assert!(disk.failed_syncs > 0, "no sync failed");
+    assert!(disk.failures > 0, "nothing failed");
     let home = Home::new();
     disk.write_to(home.state());
     home.start()
@@ -114,19 +115,27 @@ enum Then {
 }
 
 #[test]
-fn after_a_failed_sync_and_a_power_cut_there_is_the_event_or_no_acknowledgement() {
+fn after_a_failing_disk_and_a_power_cut_there_is_the_event_or_no_acknowledgement() {
     // The first ones of a thread open the database; a later one commits, and the next ones find out what is on disk.
-    for (when, then) in [
-        ("12", Then::Nothing),
-        ("12", Then::SentAgain),
-        ("12..15", Then::SentAgain),
-        ("13", Then::KilledAndSentAgain),
+    for (failing, then) in [
+        ("fsync,fdatasync:error=EIO:when=12", Then::Nothing),
+        ("fsync,fdatasync:error=EIO:when=12", Then::SentAgain),
+        ("fsync,fdatasync:error=EIO:when=12..15", Then::SentAgain),
+        (
+            "fsync,fdatasync:error=EIO:when=13",
+            Then::KilledAndSentAgain,
+        ),
+        ("pwrite64:error=EIO:when=200", Then::SentAgain),
+        (
+            "pwrite64:error=ENOSPC:when=200..205",
+            Then::KilledAndSentAgain,
+        ),
     ] {
         let home = Home::new();
         let Some(traced) = Traced::new(&home, "first") else {
             return;
         };
-        let server = traced.start(Some(when));
+        let server = traced.start(Some(failing));
         let refused = until_refused(&server);
         assert!(refused > 1, "nothing was taken before");
         let mut acknowledged: Vec<u16> = (1..refused).collect();
@@ -148,7 +157,7 @@ fn after_a_failed_sync_and_a_power_cut_there_is_the_event_or_no_acknowledgement(
         };
         let mut found = listed(&server);
         found.retain(|number| acknowledged.contains(number));
-        assert_eq!(found, acknowledged, "{when}, {then:?}");
+        assert_eq!(found, acknowledged, "{failing}, {then:?}");
         server.stop().cli("verify").with_code(0);
     }
 }
