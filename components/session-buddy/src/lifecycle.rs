@@ -146,9 +146,7 @@ impl Server {
         let info_path = server_info::path(&settings.state_folder);
         let folder = lock_folder(&settings.state_folder, &info_path).await?;
         let tcp = match place {
-            Place::Foreground | Place::Background { .. } => {
-                Some(doors::tcp(settings.address).await?)
-            }
+            Place::Foreground | Place::Background { .. } => Some(doors::tcp(settings.address)?),
             Place::Embedded => None,
         };
         let database = &settings.db_path;

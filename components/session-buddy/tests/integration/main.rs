@@ -15,4 +15,5 @@ mod mcp;
 mod rules;
 mod shell;
 mod stdio;
+mod storage;
 mod tampering;

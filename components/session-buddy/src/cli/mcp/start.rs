@@ -193,12 +193,14 @@ fn failure(error: &StartError) -> Failure {
         _ if is_permission(error) => ExitStatus::Permission,
         StartError::NotLoopback(_) | StartError::StateFolder(_) => ExitStatus::Configuration,
         StartError::Database { source, .. } => match source {
-            OpenError::Foreign | OpenError::Newer { .. } | OpenError::ChangedMigration { .. } => {
-                ExitStatus::Configuration
-            }
+            OpenError::Foreign
+            | OpenError::Newer { .. }
+            | OpenError::ChangedMigration { .. }
+            | OpenError::Damaged { .. } => ExitStatus::Configuration,
             OpenError::File { .. }
             | OpenError::Locked
             | OpenError::Busy
+            | OpenError::Place(_)
             | OpenError::Write(_)
             | OpenError::Database(_) => ExitStatus::Failed,
         },
