@@ -25,8 +25,8 @@ use crate::{
     tracker::Tracker,
 };
 
-/// How often is swept: every second.
-const SWEEP_INTERVAL: Duration = Duration::from_secs(1);
+/// How often is swept: twice a second, so that a process without last words is known to be gone within 3 seconds.
+const SWEEP_INTERVAL: Duration = Duration::from_millis(500);
 /// How often processes are looked at that there is no file for: every 2 seconds, 14 us each (measured).
 const LOOK_INTERVAL: Duration = Duration::from_secs(2);
 /// How often what heartbeats said is written to the rows: every minute. A crash takes back no more than that of when

@@ -14,7 +14,7 @@ const BATCH: usize = 256;
 
 impl Tracker {
     /// Closes what has no proof of life left: presumed lost where a lease has run out, lost where a process is gone. To be
-    /// called every second, after the heartbeats that wait. Gives how many sessions were found.
+    /// called every half second. Gives how many sessions were found.
     ///
     /// # Errors
     ///
