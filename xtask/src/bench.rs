@@ -7,6 +7,7 @@ mod batches;
 mod cli;
 mod footprint;
 mod latency;
+mod liveness;
 mod machine;
 mod prefilled;
 mod recovery;
@@ -76,6 +77,8 @@ enum What {
     Replay,
     /// What a server sees that returns to many clients
     Recovery,
+    /// How soon a dead shell is known, and what watching and leases cost
+    Liveness,
     All,
 }
 
@@ -146,6 +149,9 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     }
     if chosen(What::Recovery) {
         recovery::measure(&setting)?;
+    }
+    if chosen(What::Liveness) {
+        liveness::measure(&setting)?;
     }
     Ok(())
 }

@@ -13,6 +13,8 @@ use std::{
 
 use session_model::{Transport, fold::Origin};
 
+use crate::liveness::Sender;
+
 /// What a caller wants to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Right {
@@ -31,6 +33,8 @@ pub enum Peer {
     Unix {
         /// Its user id.
         uid: u32,
+        /// Which process, where the kernel tells.
+        sender: Sender,
     },
     /// A TCP connection.
     Tcp(Arc<TcpPeer>),
@@ -91,7 +95,7 @@ impl Peer {
     /// Why it may not.
     pub fn may(&self, right: Right) -> Result<(), Refusal> {
         match (self, right) {
-            (Self::Unix { uid }, Right::Emit | Right::Read | Right::Admin) => {
+            (Self::Unix { uid, .. }, Right::Emit | Right::Read | Right::Admin) => {
                 if trusted(*uid) {
                     Ok(())
                 } else {
@@ -121,7 +125,7 @@ impl Peer {
     /// Gives what the ledger says of the peer.
     pub fn origin(&self) -> Origin {
         match self {
-            Self::Unix { uid } => Origin {
+            Self::Unix { uid, .. } => Origin {
                 transport: Transport::Unix,
                 address: None,
                 uid: Some(*uid),
@@ -142,10 +146,22 @@ impl Peer {
         }
     }
 
+    /// Gives what may lead to the process of the peer.
+    pub fn sender(&self) -> Sender {
+        match self {
+            Self::Unix { sender, .. } => *sender,
+            Self::Tcp(peer) => Sender::Tcp {
+                from: peer.remote,
+                to: peer.local,
+            },
+            Self::Stdio { .. } => Sender::Unknown,
+        }
+    }
+
     /// Gives a name for the peer, for the record of what it does.
     pub fn name(&self) -> String {
         match self {
-            Self::Unix { uid } | Self::Stdio { uid } => format!("uid {uid}"),
+            Self::Unix { uid, .. } | Self::Stdio { uid } => format!("uid {uid}"),
             Self::Tcp(peer) => match peer.owner.get().copied() {
                 Some(uid) => format!("uid {uid}"),
                 None => peer.remote.ip().to_canonical().to_string(),
@@ -197,10 +213,14 @@ mod tests {
         let remote = Peer::tcp(local, "192.0.2.7:4711".parse().unwrap());
         assert_eq!(remote.may(Right::Emit), Err(Refusal::Remote));
         let stranger = rustix::process::geteuid().as_raw() + 1;
+        let on_the_socket = |uid| Peer::Unix {
+            uid,
+            sender: Sender::Unknown,
+        };
         assert_eq!(
-            Peer::Unix { uid: stranger }.may(Right::Emit),
+            on_the_socket(stranger).may(Right::Emit),
             Err(Refusal::OtherUser(stranger))
         );
-        assert_eq!(Peer::Unix { uid: 0 }.may(Right::Admin), Ok(()));
+        assert_eq!(on_the_socket(0).may(Right::Admin), Ok(()));
     }
 }

@@ -20,7 +20,7 @@ use axum::{
     serve::{IncomingStream, Listener},
 };
 use tokio::{
-    net::{TcpListener, TcpStream, UnixListener, UnixStream},
+    net::{TcpListener, TcpStream, UnixListener, UnixStream, unix::UCred},
     sync::Semaphore,
 };
 use tokio_util::sync::CancellationToken;
@@ -29,7 +29,11 @@ pub(crate) use guard::BODY_BYTES_MAX;
 pub use health::Health;
 pub use problem::Problem;
 
-use crate::{auth::Peer, tracker::Tracker};
+use crate::{
+    auth::Peer,
+    liveness::{Sender, process},
+    tracker::Tracker,
+};
 
 /// What the handlers share.
 #[derive(Clone)]
@@ -129,10 +133,15 @@ impl Connected<IncomingStream<'_, TcpDoor>> for Peer {
 
 impl Connected<IncomingStream<'_, UnixListener>> for Peer {
     fn connect_info(stream: IncomingStream<'_, UnixListener>) -> Self {
-        let uid = |stream: &UnixStream| stream.peer_cred().map(|peer| peer.uid());
+        let peer = UnixStream::peer_cred(stream.io());
+        let pid = peer.as_ref().ok().and_then(UCred::pid);
         // A peer that the kernel does not name is nobody: this is no valid user id.
         Self::Unix {
-            uid: uid(stream.io()).unwrap_or(u32::MAX),
+            uid: peer.as_ref().map_or(u32::MAX, UCred::uid),
+            sender: pid.map_or(Sender::Unknown, |pid| Sender::Unix {
+                pid,
+                accepted_ticks: process::ticks_since_boot(),
+            }),
         }
     }
 }

@@ -2,6 +2,7 @@
 //!
 //! - [`tracker`]: every rule about sessions.
 //! - [`store`]: the durable record; [`store::sqlite`] keeps it in one file.
+//! - [`liveness`]: which sessions live, and how that is known.
 //! - [`http`]: REST, MCP and health over the Unix socket and TCP.
 //! - [`relay`]: MCP on standard input and output.
 //! - [`auth`]: who may do what.
@@ -14,6 +15,7 @@ pub mod auth;
 pub mod cli;
 pub mod http;
 pub mod lifecycle;
+pub mod liveness;
 mod logging;
 pub mod relay;
 pub mod store;

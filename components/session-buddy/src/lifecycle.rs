@@ -21,6 +21,7 @@ use session_client::state_folder::{self, StateFolderError};
 use tokio::{
     net::{TcpListener, UnixListener},
     signal::unix::{Signal, SignalKind, signal},
+    sync::mpsc,
     time::{interval, timeout},
 };
 use tokio_util::sync::CancellationToken;
@@ -36,6 +37,7 @@ pub use settings::{Flags, Settings, SettingsError, Told};
 use crate::{
     clock::Clock,
     http::{self, App, Health, TcpDoor},
+    liveness::{Liveness, MonotonicClock, keeper},
     store::sqlite::{OpenError, SqliteStore},
     tracker::Tracker,
 };
@@ -172,7 +174,9 @@ impl Server {
         info.write(&info_path)
             .map_err(|source| io_error("cannot write server.json", source))?;
         let app = App::new(
-            Tracker::new(Arc::new(store), clock.clone()),
+            Tracker::new(Arc::new(store), clock.clone())
+                .with_liveness(Liveness::on_this_host(MonotonicClock::system()))
+                .with_stale_after(settings.stale_after),
             Health::new(stop.clone()),
         );
         Ok(Self {
@@ -218,8 +222,10 @@ impl Server {
             clock,
             _folder,
         } = self;
-        let adoption = adoption::spawn(&info, &state_folder, &clock, stop.clone())?;
+        let (name_gone, gone) = mpsc::channel(adoption::GONE_MAX);
+        let adoption = adoption::spawn(&info, &state_folder, &clock, gone, stop.clone())?;
         let tracker = app.tracker.clone();
+        let keeper = keeper::spawn(&tracker, name_gone, &stop)?;
         let serving = async {
             let over_tcp = async {
                 match tcp {
@@ -254,6 +260,7 @@ impl Server {
         if adoption.join().is_err() {
             warn!("The adoption of what dead shells left came to a bug; the log says where");
         }
+        keeper.join_all().await;
         // From here on nobody finds this server; what it acknowledged is on disk.
         let closed = tracker.close().await.map_err(io::Error::other);
         let _ = std::fs::remove_file(&info.socket);

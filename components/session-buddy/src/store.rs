@@ -9,7 +9,7 @@ pub mod sqlite;
 use std::{fmt, future::Future, pin::Pin};
 
 use session_model::{
-    Session, SessionFilter, SessionId, SessionRecord, Timestamp,
+    Session, SessionFilter, SessionId, SessionRecord, Timestamp, Transport,
     fold::{Accepted, Vitals},
 };
 
@@ -31,7 +31,7 @@ pub trait SessionStore: Send + Sync {
     /// after [`SessionStore::close`], and [`StoreError::Unavailable`] when the disk or the database fails. None of them
     /// was acknowledged then, and all can be made again. [`StoreError::Damaged`] is for the single change whose
     /// session's record is damaged.
-    fn apply_all(&self, changes: Vec<Box<dyn Change>>) -> StoreFuture<'_, Vec<Outcome>>;
+    fn apply_all(&self, changes: Vec<Box<dyn Change>>) -> StoreFuture<'static, Vec<Outcome>>;
 
     /// Makes one change, as [`Self::apply_all`] does.
     ///
@@ -45,6 +45,21 @@ pub trait SessionStore: Send + Sync {
             outcome.expect("every change has an outcome")
         })
     }
+
+    /// Writes notes beside the record, at most 256, in one commit. They are handed over as changes are, and refused as they
+    /// are; what is not written can be noted again.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::apply_all`].
+    fn note(&self, notes: Vec<Note>) -> StoreFuture<'static, ()>;
+
+    /// Gives sessions that are open, oldest first by start and id, with what tells whether they still live.
+    fn open_sessions(
+        &self,
+        after: Option<Cursor>,
+        limit: usize,
+    ) -> StoreFuture<'_, Page<OpenSession>>;
 
     /// Gives a session.
     fn get(&self, id: SessionId) -> StoreFuture<'_, Option<Stored>>;
@@ -60,6 +75,51 @@ pub trait SessionStore: Send + Sync {
 
     /// Commits what waits and lets go of the database. Later calls fail with [`StoreError::Stopping`].
     fn close(&self) -> StoreFuture<'_, ()>;
+}
+
+/// What is worth knowing of a session and no part of its record.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Note {
+    /// What heartbeats fed.
+    Fed(SessionId, Vitals),
+    /// Its process is watched.
+    Watched(SessionId, Watched),
+    /// Its process is no longer watched.
+    Unwatched(SessionId),
+}
+
+/// A process that a server watches, or that a session says is its own.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Watched {
+    /// The host, where it has an id.
+    pub host_id: Option<String>,
+    /// The boot of its kernel.
+    pub boot_id: String,
+    /// Inode of its pid namespace.
+    pub pid_namespace: i64,
+    /// Its pid.
+    pub pid: i64,
+    /// When it started, in clock ticks since boot.
+    pub start_ticks: i64,
+    /// Inode of a pidfd of it.
+    pub pidfd_inode: Option<i64>,
+}
+
+/// A session that is open, and what tells whether it still lives.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OpenSession {
+    /// Its id.
+    pub id: SessionId,
+    /// How often its sender promised a heartbeat.
+    pub heartbeat_interval_seconds: Option<i64>,
+    /// Receipt of the last proof of life.
+    pub last_seen: Timestamp,
+    /// How its start came.
+    pub transport: Transport,
+    /// The process that it says is its own.
+    pub claimed: Option<Watched>,
+    /// The process that a server has watched.
+    pub watched: Option<Watched>,
 }
 
 /// A change to one session.
@@ -97,6 +157,8 @@ pub type Outcome = Result<Verdict, StoreError>;
 /// What the sender of a change is told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
+    /// The session is on record from now on.
+    Begun,
     /// The session is on record.
     Tracked,
     /// The session is on record with other content.
@@ -119,8 +181,6 @@ pub enum Verdict {
 pub struct Stored {
     /// Its record, without duration and liveness while active.
     pub record: SessionRecord,
-    /// Until when it counts as alive.
-    pub lease_expires_at: Option<Timestamp>,
 }
 
 /// Which sessions to list.
@@ -149,9 +209,9 @@ pub struct Cursor {
 
 /// A page of a list.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Page {
+pub struct Page<S = Stored> {
     /// The sessions.
-    pub sessions: Vec<Stored>,
+    pub sessions: Vec<S>,
     /// Where the next page begins; `None` on the last one.
     pub next: Option<Cursor>,
     /// How many match in all, where that was asked for or is plain.

@@ -6,21 +6,31 @@
 
 mod change;
 mod event;
+mod hand_over;
+mod lapse;
+mod recall;
 mod resolve;
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use session_model::{
-    SessionEndEvent, SessionEndResult, SessionHeartbeatEvent, SessionHeartbeatResult, SessionId,
-    SessionRecord, SessionStartEvent, SessionStartResult, Text, Timestamp, fold::Origin,
-    record::ProofOfLife,
+    Counters, SessionEndEvent, SessionEndResult, SessionHeartbeatEvent, SessionHeartbeatResult,
+    SessionId, SessionRecord, SessionStartEvent, SessionStartResult, SessionStatus, Text,
+    Timestamp,
+    fold::Origin,
+    record::{ProofOfLife, STALE_AFTER},
 };
 
 pub use event::{Event, EventResult};
 pub use resolve::ResolveError;
 
+use self::{
+    event::Waiting,
+    hand_over::{Asked, Lesson, hand_over},
+};
 use crate::{
     clock::Clock,
+    liveness::{Liveness, MonotonicClock, Sender, State},
     store::{Cursor, ListQuery, Page, SessionStore, StoreError, StoreHealth, Stored, Verdict},
 };
 
@@ -29,6 +39,8 @@ use crate::{
 pub struct Tracker {
     store: Arc<dyn SessionStore>,
     clock: Clock,
+    liveness: Liveness,
+    stale_after: Duration,
     judge: Judge,
 }
 
@@ -46,6 +58,8 @@ enum Judge {
 pub struct Delivery {
     /// From where, as verified.
     pub origin: Origin,
+    /// What may lead to the process that sent it.
+    pub sender: Sender,
     /// The subject of the token that came with it.
     pub subject: Option<String>,
     /// When its sender sent it, by the sender's clock.
@@ -88,25 +102,52 @@ pub struct Listing {
 }
 
 impl Tracker {
-    /// Puts a server's rules over a store.
+    /// Puts a server's rules over a store. No process is watched, and leases are judged by the machine's clock.
     pub fn new(store: Arc<dyn SessionStore>, clock: Clock) -> Self {
         Self {
             store,
             clock,
+            liveness: Liveness::new(MonotonicClock::system()),
+            stale_after: STALE_AFTER,
             judge: Judge::Server,
+        }
+    }
+
+    /// Lets something else know which sessions live.
+    #[must_use]
+    pub fn with_liveness(self, liveness: Liveness) -> Self {
+        Self { liveness, ..self }
+    }
+
+    /// Calls a session stale that was silent for another time than a day.
+    #[must_use]
+    pub fn with_stale_after(self, stale_after: Duration) -> Self {
+        Self {
+            stale_after,
+            ..self
         }
     }
 
     /// Puts the rules over a store while no server runs: nobody can tell whether an active session lives.
     pub fn without_server(store: Arc<dyn SessionStore>, clock: Clock) -> Self {
         Self {
-            store,
-            clock,
             judge: Judge::Nobody,
+            ..Self::new(store, clock)
         }
     }
 
-    /// Takes events in their order, all in one commit, and gives the answer to each in its place.
+    /// Gives what is known of the life of sessions.
+    pub const fn liveness(&self) -> &Liveness {
+        &self.liveness
+    }
+
+    /// Gives the wall clock.
+    pub const fn clock(&self) -> &Clock {
+        &self.clock
+    }
+
+    /// Takes events in their order, all in one commit, and gives the answer to each in its place. A heartbeat that only
+    /// moves a lease needs no commit.
     ///
     /// # Errors
     ///
@@ -118,16 +159,77 @@ impl Tracker {
         if events.is_empty() {
             return Ok(Vec::new());
         }
-        let now = self.clock.now();
-        let (asked, changes) = events
-            .into_iter()
-            .map(|(event, delivery)| event.into_change(delivery, now))
-            .unzip::<_, _, Vec<_>, Vec<_>>();
-        let outcomes = self.store.apply_all(changes).await?;
-        let answers = asked.into_iter().zip(outcomes);
-        Ok(answers
-            .map(|(asked, outcome)| outcome.map(|verdict| asked.answer(verdict)))
-            .collect())
+        let mut answers = Vec::with_capacity(events.len());
+        let landing = {
+            let mut state = self.liveness.lock();
+            let mut asked = Vec::new();
+            for (event, delivery) in events {
+                answers.push(self.ask(&mut state, event, delivery, &mut asked));
+            }
+            (!asked.is_empty()).then(|| hand_over(&self.liveness, &state, &*self.store, asked))
+        };
+        let outcomes = match landing {
+            Some(landing) => landing.await?,
+            None => Vec::new(),
+        };
+        let mut outcomes = outcomes.into_iter();
+        let answer = |answer| match answer {
+            Answer::Known(result) => Ok(result),
+            Answer::Waiting(waiting) => {
+                let outcome = outcomes.next().expect("every change has an outcome");
+                outcome.map(|verdict| waiting.answer(verdict))
+            }
+        };
+        Ok(answers.into_iter().map(answer).collect())
+    }
+
+    /// Answers an event at once, or puts what it does to its session to what the store is asked for.
+    fn ask(
+        &self,
+        state: &mut State,
+        event: Event,
+        delivery: Delivery,
+        asked: &mut Vec<Asked>,
+    ) -> Answer {
+        let at = self.clock.now();
+        match event {
+            Event::Start(event) => {
+                let lesson = Lesson::Start {
+                    lease_seconds: change::lease_seconds(&event),
+                    at,
+                    candidate: self
+                        .liveness
+                        .candidate(&event, &delivery.origin, &delivery.sender),
+                };
+                let waiting = Waiting::Start(event.session_id());
+                let change = Box::new(change::Start::new(*event, delivery, at));
+                asked.push(Asked::of(state, change, lesson));
+                Answer::Waiting(waiting)
+            }
+            Event::End(event) => {
+                let waiting = Waiting::End(event.session_id.clone());
+                let known = state.known(&event.session_id);
+                let change = Box::new(change::End::new(*event, delivery, known, at));
+                let lesson = Lesson::Close;
+                asked.push(Asked::of(state, change, lesson));
+                Answer::Waiting(waiting)
+            }
+            Event::Heartbeat(event) => {
+                let (id, counters) = (event.session_id.clone(), Counters::from(&*event));
+                let now = self.liveness.now();
+                if let Some(lease_seconds) = state.hear(&id, counters, at, now) {
+                    let alive = SessionHeartbeatResult::Alive {
+                        session_id: id.to_string(),
+                        lease_seconds,
+                    };
+                    return Answer::Known(EventResult::Heartbeat(alive));
+                }
+                let change = Box::new(change::Heartbeat::new(*event, delivery, at));
+                let lesson = Lesson::Heartbeat { at };
+                asked.push(Asked::of(state, change, lesson));
+                Answer::Waiting(Waiting::Heartbeat(id))
+            }
+        }
     }
 
     /// Takes a start: `tracked`, also when it is repeated; an error `CONFLICT` when the session is known with other
@@ -141,10 +243,13 @@ impl Tracker {
         event: SessionStartEvent,
         delivery: Delivery,
     ) -> Result<SessionStartResult, StoreError> {
-        let session_id = event.session_id().to_string();
-        let change = change::Start::new(event, delivery, self.clock.now());
-        let verdict = self.store.apply(Box::new(change)).await?;
-        Ok(event::start_result(session_id, verdict))
+        match self
+            .take_one(Event::Start(Box::new(event)), delivery)
+            .await?
+        {
+            EventResult::Start(result) => Ok(result),
+            EventResult::End(_) | EventResult::Heartbeat(_) => unreachable!("it was a start"),
+        }
     }
 
     /// Takes an end: `ended`, also when it is repeated; `not_found` without a start. An end with `exit_reason` `lost` is
@@ -158,10 +263,10 @@ impl Tracker {
         event: SessionEndEvent,
         delivery: Delivery,
     ) -> Result<SessionEndResult, StoreError> {
-        let session_id = event.session_id.to_string();
-        let change = change::End::new(event, delivery, self.clock.now());
-        let verdict = self.store.apply(Box::new(change)).await?;
-        Ok(event::end_result(session_id, verdict))
+        match self.take_one(Event::End(Box::new(event)), delivery).await? {
+            EventResult::End(result) => Ok(result),
+            EventResult::Start(_) | EventResult::Heartbeat(_) => unreachable!("it was an end"),
+        }
     }
 
     /// Takes a heartbeat: `alive`; `ended` for a session that ended, is proved lost or was closed by hand; `not_found`
@@ -175,21 +280,16 @@ impl Tracker {
         event: SessionHeartbeatEvent,
         delivery: Delivery,
     ) -> Result<SessionHeartbeatResult, StoreError> {
-        let session_id = event.session_id.to_string();
-        let change = change::Heartbeat::new(event, delivery, self.clock.now());
-        let verdict = self.store.apply(Box::new(change)).await?;
-        Ok(event::heartbeat_result(session_id, verdict))
+        let event = Event::Heartbeat(Box::new(event));
+        match self.take_one(event, delivery).await? {
+            EventResult::Heartbeat(result) => Ok(result),
+            EventResult::Start(_) | EventResult::End(_) => unreachable!("it was a heartbeat"),
+        }
     }
 
-    /// Presumes a session lost because its lease has run out; nothing happens if a heartbeat came in between.
-    ///
-    /// # Errors
-    ///
-    /// As [`SessionStore::apply`].
-    pub async fn presume_lost(&self, id: SessionId) -> Result<Verdict, StoreError> {
-        self.store
-            .apply(Box::new(change::Expire::new(id, self.clock.now())))
-            .await
+    async fn take_one(&self, event: Event, delivery: Delivery) -> Result<EventResult, StoreError> {
+        let answer = self.take(vec![(event, delivery)]).await?.pop();
+        answer.expect("every event has an answer")
     }
 
     /// Closes a session by hand and gives its record after that. A session that is proved alive asks for `force`; one
@@ -211,17 +311,27 @@ impl Tracker {
             Err(error) => return Ok(Err(error.into())),
         };
         let now = self.clock.now();
-        let change = change::CloseByHand {
-            id: id.clone(),
-            by,
-            reason,
-            force,
-            delivery,
-            now,
+        let landing = {
+            let mut state = self.liveness.lock();
+            let change = Box::new(change::CloseByHand {
+                id: id.clone(),
+                by,
+                reason,
+                force,
+                alive: state.detector.is_alive(&id, self.liveness.now()),
+                known: state.known(&id),
+                delivery,
+                now,
+            });
+            let lesson = Lesson::Close;
+            let asked = vec![Asked::of(&mut state, change, lesson)];
+            hand_over(&self.liveness, &state, &*self.store, asked)
         };
-        Ok(match self.store.apply(Box::new(change)).await? {
+        let verdict = landing.await?.pop().expect("every change has an outcome")?;
+        Ok(match verdict {
             Verdict::ForceNeeded => Err(EndError::Alive(id)),
-            Verdict::Tracked
+            Verdict::Begun
+            | Verdict::Tracked
             | Verdict::Conflict
             | Verdict::Alive { .. }
             | Verdict::Ended
@@ -287,28 +397,44 @@ impl Tracker {
         self.store.health()
     }
 
-    /// Commits what waits.
+    /// Commits what waits, what heartbeats said last too.
     ///
     /// # Errors
     ///
     /// When that fails; what was acknowledged is on disk all the same.
     pub async fn close(&self) -> Result<(), StoreError> {
-        self.store.close().await
+        let written = self.write_signs().await;
+        self.store.close().await.and(written)
     }
 
-    /// Gives a record as it stands now: to a server a session is proved alive while its lease runs.
+    /// Gives a record as it stands now: to a server a session is proved alive while its process is watched or its lease
+    /// runs, and heartbeats have said more than its row does.
     fn shown(&self, stored: Stored) -> SessionRecord {
         let now = self.clock.now();
-        let proof = match self.judge {
-            Judge::Server if lease_runs(stored.lease_expires_at, now) => ProofOfLife::Given,
-            Judge::Server => ProofOfLife::None,
-            Judge::Nobody => ProofOfLife::NotAsked,
+        let mut record = stored.record;
+        if record.status != SessionStatus::Active || self.judge == Judge::Nobody {
+            return record.as_of(now, ProofOfLife::NotAsked);
+        }
+        let view = record.session_id.parse().ok();
+        let view = view.map(|id: SessionId| self.liveness.view(&id));
+        if let Some(signs) = view.as_ref().and_then(|view| view.signs.as_ref()) {
+            record.hear(signs.last_seen, signs.counters.clone());
+        }
+        let proof = if view.is_some_and(|view| view.alive) {
+            ProofOfLife::Given
+        } else {
+            ProofOfLife::None {
+                stale_after: self.stale_after,
+            }
         };
-        stored.record.as_of(now, proof)
+        record.as_of(now, proof)
     }
 }
 
-/// Tells whether a session counts as alive.
-fn lease_runs(lease_expires_at: Option<Timestamp>, now: Timestamp) -> bool {
-    lease_expires_at.is_some_and(|expires_at| expires_at > now)
+/// What an event is answered with.
+enum Answer {
+    /// This.
+    Known(EventResult),
+    /// What comes of it.
+    Waiting(Waiting),
 }

@@ -91,7 +91,7 @@ impl Identity {
             actor: actor::actor(&variables, std::io::stdin().is_terminal()),
             parent_session_id: parent_session_id(&variables),
             process: kernel::process(),
-            host_id: kernel::machine_id().as_deref().map(host_id),
+            host_id: host_id_of_this_machine(),
             tty: place::tty(),
             remote_address: place::remote_address(&variables),
             runtime: leaving::text(RUNTIME),
@@ -102,6 +102,11 @@ impl Identity {
 /// Gives the kernel's boot id, which tells one run of a machine from the next; none without `/proc`.
 pub fn boot_id() -> Option<String> {
     kernel::boot_id()
+}
+
+/// Gives the salted hash of this machine's id; none where the machine has no id.
+pub fn host_id_of_this_machine() -> Option<HostId> {
+    kernel::machine_id().as_deref().map(host_id)
 }
 
 /// Takes the variable only as it is: a cut id would be another session's.

@@ -1,7 +1,10 @@
 //! How a session is shown: in JSON, as a row of CSV, as a row of table `sessions`.
 
+use std::time::Duration;
+
 use crate::{
     field::{Field, model},
+    fold::Counters,
     text::{Metadata, Number},
     timestamp::Timestamp,
     words::{
@@ -124,8 +127,8 @@ model! {
     }
 }
 
-/// A session that is silent for this long is stale: 24 hours, in microseconds.
-const STALE_AFTER_MICROS: i64 = 24 * 3_600 * 1_000_000;
+/// A session that is silent for this long is stale, unless somebody wants it otherwise: 24 hours.
+pub const STALE_AFTER: Duration = Duration::from_secs(24 * 3_600);
 
 /// What a server knows of the life of an active session beyond its record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -133,7 +136,10 @@ pub enum ProofOfLife {
     /// Its process is watched, or its lease runs.
     Given,
     /// Neither.
-    None,
+    None {
+        /// How long it may be silent before it is stale.
+        stale_after: Duration,
+    },
     /// No server was asked.
     NotAsked,
 }
@@ -146,13 +152,37 @@ impl SessionRecord {
             self.duration_seconds = Some(self.elapsed_micros(now) / 1_000_000);
             self.liveness = Some(match proof {
                 ProofOfLife::Given => Liveness::Live,
-                ProofOfLife::None if now.micros_since(self.last_seen) >= STALE_AFTER_MICROS => {
+                ProofOfLife::None { stale_after } if self.silence(now) >= stale_after => {
                     Liveness::Stale
                 }
-                ProofOfLife::None | ProofOfLife::NotAsked => Liveness::Unknown,
+                ProofOfLife::None { .. } | ProofOfLife::NotAsked => Liveness::Unknown,
             });
         }
         self
+    }
+
+    /// Takes in what heartbeats said since the record was written.
+    pub fn hear(&mut self, last_seen: Timestamp, counters: Counters) {
+        let before = Counters {
+            command_count: self.command_count,
+            error_count: self.error_count,
+            last_error: self.error_message.take(),
+        };
+        let Counters {
+            command_count,
+            error_count,
+            last_error,
+        } = before.join(counters);
+        self.last_seen = last_seen;
+        self.error_occurred |= error_count.is_some_and(|count| count > 0);
+        self.command_count = command_count;
+        self.error_count = error_count;
+        self.error_message = last_error;
+    }
+
+    fn silence(&self, now: Timestamp) -> Duration {
+        let micros = now.micros_since(self.last_seen);
+        Duration::from_micros(u64::try_from(micros).unwrap_or_default())
     }
 
     /// Server time since receipt of the start plus the start's age at receipt. The age is taken by the sender's clock

@@ -4,8 +4,13 @@
 use std::net::SocketAddr;
 
 /// Finds the user id that owns the established connection from `from` to `to`.
-#[cfg(target_os = "linux")]
 pub(super) fn find(from: SocketAddr, to: SocketAddr) -> Option<u32> {
+    established(from, to).map(|(uid, _)| uid)
+}
+
+/// Finds who has the established connection from `from` to `to`: the user id, and the inode of the socket.
+#[cfg(target_os = "linux")]
+pub(crate) fn established(from: SocketAddr, to: SocketAddr) -> Option<(u32, u64)> {
     // A client that connects to an IPv4 listener over a dual-stack socket stands in the other table.
     ["/proc/net/tcp", "/proc/net/tcp6"]
         .into_iter()
@@ -29,7 +34,7 @@ pub(crate) fn listener(_: SocketAddr) -> Option<(u32, u64)> {
 }
 
 #[cfg(not(target_os = "linux"))]
-pub(super) fn find(_: SocketAddr, _: SocketAddr) -> Option<u32> {
+pub(crate) fn established(_: SocketAddr, _: SocketAddr) -> Option<(u32, u64)> {
     None
 }
 
@@ -79,13 +84,13 @@ mod linux {
     }
 
     /// Finds the owner of a connection. A row without an inode belongs to nobody any more.
-    pub(super) fn owner(table: &str, from: SocketAddr, to: SocketAddr) -> Option<u32> {
+    pub(super) fn owner(table: &str, from: SocketAddr, to: SocketAddr) -> Option<(u32, u64)> {
         let wanted = (canonical(from), canonical(to));
         rows(table)
             .find(|row| {
                 row.state == ESTABLISHED && row.inode != 0 && (row.local, row.remote) == wanted
             })
-            .map(|row| row.uid)
+            .map(|row| (row.uid, row.inode))
     }
 
     fn canonical(address: SocketAddr) -> (IpAddr, u16) {
@@ -132,11 +137,11 @@ mod linux {
             let server = "127.0.0.1:8678".parse().unwrap();
             assert_eq!(
                 owner(TABLE, "127.0.0.1:40001".parse().unwrap(), server),
-                Some(1001)
+                Some((1001, 31338))
             );
             assert_eq!(
                 owner(TABLE, "[::ffff:127.0.0.1]:40001".parse().unwrap(), server),
-                Some(1001)
+                Some((1001, 31338))
             );
             assert_eq!(
                 owner(TABLE, "127.0.0.1:40000".parse().unwrap(), server),

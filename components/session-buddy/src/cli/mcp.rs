@@ -73,6 +73,9 @@ struct ServerFlags {
     /// What to log: trace, debug, info, warn or error [default: info]
     #[arg(long, value_name = "LEVEL", help_heading = "Server")]
     log_level: Option<String>,
+    /// How long a session may be silent before it is called stale [default: 24h]
+    #[arg(long, value_name = "TIME", help_heading = "Server")]
+    stale_after: Option<String>,
 }
 
 impl From<ServerFlags> for Flags {
@@ -82,12 +85,14 @@ impl From<ServerFlags> for Flags {
             port,
             db_path,
             log_level,
+            stale_after,
         } = flags;
         Self {
             db_path,
             host,
             port,
             log_level,
+            stale_after,
         }
     }
 }

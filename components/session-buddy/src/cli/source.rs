@@ -12,6 +12,7 @@ use super::{DatabaseArgs, ExitStatus, Failure, failure::START_A_SERVER};
 use crate::{
     clock::Clock,
     lifecycle::Settings,
+    liveness::Sender,
     store::{
         SessionStore, StoreError,
         sqlite::{OpenError, ReadOnlyStore, SqliteStore},
@@ -192,6 +193,7 @@ impl Source {
                 };
                 let delivery = Delivery {
                     origin,
+                    sender: Sender::Unknown,
                     subject: None,
                     sent_at: None,
                 };

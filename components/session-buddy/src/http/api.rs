@@ -188,6 +188,7 @@ pub(super) async fn end_session(
     let Closing { reason, force } = Closing::read(&arguments)?;
     let delivery = Delivery {
         origin: peer.origin(),
+        sender: peer.sender(),
         subject: None,
         sent_at: None,
     };

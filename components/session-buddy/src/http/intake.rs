@@ -81,6 +81,7 @@ pub(super) fn read(event_type: EventType, arguments: Map<String, Value>, peer: &
         Some(event) if errors.is_empty() => {
             let delivery = Delivery {
                 origin: peer.origin(),
+                sender: peer.sender(),
                 subject: None,
                 sent_at: sent_at.flatten(),
             };

@@ -255,6 +255,7 @@ impl Server {
         let Closing { reason, force } = Closing::read(arguments)?;
         let delivery = Delivery {
             origin: peer.origin(),
+            sender: peer.sender(),
             subject: None,
             sent_at: None,
         };

@@ -19,7 +19,8 @@ use session_client::{
     spool::{Bounds, Header, Spool},
     state_folder,
 };
-use tokio::{runtime, time};
+use session_model::SessionId;
+use tokio::{runtime, sync::mpsc, time};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
@@ -33,14 +34,17 @@ const PAUSE_PER_LOOK: u32 = 100;
 /// How long it is left alone at most: 2 seconds. A look that waited for a busy machine or a slow answer has cost nothing, and
 /// nobody who died meanwhile should have to wait for a hundred times that.
 const PAUSE_MAX: Duration = Duration::from_secs(2);
+/// How many sessions may wait to be looked after; those beyond are found by the next look.
+pub(super) const GONE_MAX: usize = 1024;
 /// How many files that cannot be used are remembered, so that each is said once.
 const REMEMBERED_MAX: usize = 1000;
 
-/// Starts the thread that adopts until `stop` is cancelled.
+/// Starts the thread that adopts until `stop` is cancelled. What is left of the sessions in `gone` is looked for at once.
 pub(super) fn spawn(
     info: &ServerInfo,
     state_folder: &Path,
     clock: &Clock,
+    gone: mpsc::Receiver<SessionId>,
     stop: CancellationToken,
 ) -> io::Result<JoinHandle<()>> {
     // Nobody listens at no address.
@@ -56,6 +60,7 @@ pub(super) fn spawn(
         state_folder: state_folder.to_owned(),
         adopter,
         courier: Courier::new(Target::Local { socket, authority }, clock.clone()),
+        gone,
         unusable: HashSet::new(),
     };
     let runtime = runtime::Builder::new_current_thread()
@@ -89,6 +94,8 @@ struct Keeper {
     state_folder: PathBuf,
     adopter: Adopter,
     courier: Courier,
+    /// Sessions whose process is gone.
+    gone: mpsc::Receiver<SessionId>,
     /// Files that cannot be used, of which was said so.
     unusable: HashSet<PathBuf>,
 }
@@ -99,11 +106,35 @@ impl Keeper {
             loop {
                 let began = Instant::now();
                 self.look().await;
-                time::sleep(pause_after(began.elapsed())).await;
+                let pause = pause_after(began.elapsed());
+                self.look_after_the_gone(time::Instant::now() + pause).await;
             }
         });
         // What is cut short waits for the next server.
         cut.await;
+    }
+
+    /// Adopts what the sessions left whose process is gone, as they are named, for a while.
+    async fn look_after_the_gone(&mut self, until: time::Instant) {
+        let mut gone = Vec::new();
+        while let Ok(named) =
+            time::timeout_at(until, self.gone.recv_many(&mut gone, GONE_MAX)).await
+        {
+            if named == 0 {
+                // Nobody names any more: the server stops.
+                return time::sleep_until(until).await;
+            }
+            let Ok(Some(spool)) = Spool::open_existing(&self.state_folder) else {
+                gone.clear();
+                continue;
+            };
+            let paths: Vec<_> = gone
+                .drain(..)
+                .filter_map(|id| spool.file_of(id.as_str()))
+                .collect();
+            let report = self.adopter.run(paths.into_iter(), &mut self.courier).await;
+            self.tell(&report);
+        }
     }
 
     async fn look(&mut self) {

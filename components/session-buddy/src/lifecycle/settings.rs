@@ -5,6 +5,7 @@ use std::{
     io,
     net::{IpAddr, SocketAddr},
     path::{self, Path, PathBuf},
+    time::Duration,
 };
 
 use layered_config::{FileError, Layer, Layers, UnknownKey, ValueError, VariableError};
@@ -27,6 +28,9 @@ pub struct Flags {
     /// `--log-level`
     #[serde(skip_serializing_if = "Option::is_none")]
     pub log_level: Option<String>,
+    /// `--stale-after`
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stale_after: Option<String>,
 }
 
 impl Flags {
@@ -42,6 +46,7 @@ impl Flags {
             host: text("SESSION_BUDDY_HOST"),
             port: text("SESSION_BUDDY_PORT"),
             log_level: text("SESSION_BUDDY_LOG_LEVEL"),
+            stale_after: text("SESSION_BUDDY_STALE_AFTER"),
         }
     }
 
@@ -52,6 +57,7 @@ impl Flags {
             ("host", self.host.as_deref()),
             ("port", self.port.as_deref()),
             ("log_level", self.log_level.as_deref()),
+            ("stale_after", self.stale_after.as_deref()),
         ]
         .into_iter()
         .filter_map(|(key, text)| Some((key, text?)))
@@ -65,6 +71,7 @@ impl Flags {
             host: self.host.or(others.host),
             port: self.port.or(others.port),
             log_level: self.log_level.or(others.log_level),
+            stale_after: self.stale_after.or(others.stale_after),
         }
     }
 
@@ -123,6 +130,8 @@ pub struct Settings {
     pub address: SocketAddr,
     /// What to log.
     pub log_level: Level,
+    /// How long a session may be silent, when nothing else proves that it lives, before it is stale.
+    pub stale_after: Duration,
     /// Keys in `config.yaml` that mean nothing.
     pub unknown_keys: Vec<UnknownKey>,
     /// What of this was told by flags and variables.
@@ -150,11 +159,12 @@ pub enum SettingsError {
 }
 
 /// The keys, and the variables that set them.
-const VARIABLES: [(&str, &str); 4] = [
+const VARIABLES: [(&str, &str); 5] = [
     ("db_path", "SESSION_BUDDY_DB_PATH"),
     ("host", "SESSION_BUDDY_HOST"),
     ("port", "SESSION_BUDDY_PORT"),
     ("log_level", "SESSION_BUDDY_LOG_LEVEL"),
+    ("stale_after", "SESSION_BUDDY_STALE_AFTER"),
 ];
 
 impl Settings {
@@ -178,6 +188,7 @@ impl Settings {
                 ("host", "127.0.0.1"),
                 ("port", "8678"),
                 ("log_level", "INFO"),
+                ("stale_after", "24h"),
             ]))
             .with(Layer::from_file(state_folder.join("config.yaml"))?)
             .with(Layer::from_environment(VARIABLES, &variable)?)
@@ -186,6 +197,7 @@ impl Settings {
                 ("host", "--host", flags.host),
                 ("port", "--port", flags.port),
                 ("log_level", "--log-level", flags.log_level),
+                ("stale_after", "--stale-after", flags.stale_after),
             ]));
         let defaulted = "every declared key but db_path has a default";
         let host = layers.get_with("host", host)?.expect(defaulted).value;
@@ -200,6 +212,10 @@ impl Settings {
             address: SocketAddr::new(host, port),
             log_level: layers
                 .get_with("log_level", log_level)?
+                .expect(defaulted)
+                .value,
+            stale_after: layers
+                .get_with("stale_after", duration)?
                 .expect(defaulted)
                 .value,
             unknown_keys: layers.unknown_keys(&known),
@@ -238,9 +254,46 @@ fn log_level(text: &str) -> Result<Level, String> {
     }
 }
 
+/// Reads a number and its unit, such as `90m`.
+fn duration(text: &str) -> Result<Duration, String> {
+    const UNITS: [(char, u64); 4] = [('s', 1), ('m', 60), ('h', 3_600), ('d', 86_400)];
+    /// A hundred years, so that no time ever computed with it is out of range.
+    const SECONDS_MAX: u64 = 36_525 * 86_400;
+    let read = || {
+        let unit = text.chars().next_back()?;
+        let (_, seconds) = UNITS.into_iter().find(|(name, _)| *name == unit)?;
+        let number: u64 = text.strip_suffix(unit)?.parse().ok()?;
+        let seconds = number.checked_mul(seconds)?;
+        (1..=SECONDS_MAX).contains(&seconds).then_some(seconds)
+    };
+    let seconds = read().ok_or("a number of s, m, h or d, such as 24h")?;
+    Ok(Duration::from_secs(seconds))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_time_is_a_number_and_its_unit() {
+        for (text, seconds) in [("1s", 1), ("90m", 5_400), ("24h", 86_400), ("7d", 604_800)] {
+            assert_eq!(duration(text), Ok(Duration::from_secs(seconds)), "{text}");
+        }
+        for wrong in [
+            "",
+            "24",
+            "h",
+            "0s",
+            "-1h",
+            "1w",
+            "1.5h",
+            "99999999999999d",
+            "36526d",
+            "1é",
+        ] {
+            assert!(duration(wrong).is_err(), "{wrong}");
+        }
+    }
 
     #[test]
     fn a_restart_is_told_where_the_server_really_was() {

@@ -4,6 +4,7 @@
 //! file; readers need no lock, so that the CLI and `sqlite3` can look at any time.
 
 mod connection;
+mod notes;
 mod place;
 mod reader;
 mod row;
@@ -32,12 +33,13 @@ use tokio::sync::oneshot;
 use self::{
     reader::Readers,
     status::Status,
-    writer::{Answer, Job, Writer},
+    writer::{Answer, Job, Work, Writer},
 };
 pub use place::PlaceError;
 
 use super::{
-    Change, ListQuery, Outcome, Page, SessionStore, StoreError, StoreFuture, StoreHealth, Stored,
+    Change, Cursor, ListQuery, Note, OpenSession, Outcome, Page, SessionStore, StoreError,
+    StoreFuture, StoreHealth, Stored,
 };
 use crate::{causes, clock::Clock};
 
@@ -154,18 +156,15 @@ impl SqliteStore {
         })
     }
 
-    fn submit(
-        &self,
-        changes: Vec<Box<dyn Change>>,
-    ) -> Result<oneshot::Receiver<Answer>, StoreError> {
+    fn submit(&self, work: Work) -> Result<oneshot::Receiver<Answer>, StoreError> {
         let jobs = self.jobs.lock().unwrap_or_else(PoisonError::into_inner);
         let jobs = jobs.as_ref().ok_or(StoreError::Stopping)?;
-        let count = changes.len();
+        let count = work.len();
         if !self.status.queue(count) {
             return Err(StoreError::Overloaded);
         }
         let (reply, answer) = oneshot::channel();
-        jobs.send(Job { changes, reply }).map_err(|_| {
+        jobs.send(Job { work, reply }).map_err(|_| {
             self.status.taken(count);
             writer_gone()
         })?;
@@ -173,14 +172,37 @@ impl SqliteStore {
     }
 }
 
+fn read_only() -> StoreError {
+    StoreError::Unavailable("it is open for reading only".to_owned())
+}
+
 fn writer_gone() -> StoreError {
     StoreError::Unavailable("the writer is gone; the log says why".to_owned())
 }
 
 impl SessionStore for SqliteStore {
-    fn apply_all(&self, changes: Vec<Box<dyn Change>>) -> StoreFuture<'_, Vec<Outcome>> {
-        let submitted = self.submit(changes);
+    fn apply_all(&self, changes: Vec<Box<dyn Change>>) -> StoreFuture<'static, Vec<Outcome>> {
+        let submitted = self.submit(Work::Changes(changes));
         Box::pin(async move { submitted?.await.map_err(|_| writer_gone())? })
+    }
+
+    fn note(&self, notes: Vec<Note>) -> StoreFuture<'static, ()> {
+        let submitted = self.submit(Work::Notes(notes));
+        Box::pin(async move {
+            submitted?
+                .await
+                .map_err(|_| writer_gone())?
+                .map(|_outcomes| ())
+        })
+    }
+
+    fn open_sessions(
+        &self,
+        after: Option<Cursor>,
+        limit: usize,
+    ) -> StoreFuture<'_, Page<OpenSession>> {
+        self.readers
+            .read(move |connection| notes::open(connection, after.as_ref(), limit))
     }
 
     fn get(&self, id: SessionId) -> StoreFuture<'_, Option<Stored>> {
@@ -280,12 +302,21 @@ impl ReadOnlyStore {
 }
 
 impl SessionStore for ReadOnlyStore {
-    fn apply_all(&self, _: Vec<Box<dyn Change>>) -> StoreFuture<'_, Vec<Outcome>> {
-        Box::pin(async {
-            Err(StoreError::Unavailable(
-                "it is open for reading only".to_owned(),
-            ))
-        })
+    fn apply_all(&self, _: Vec<Box<dyn Change>>) -> StoreFuture<'static, Vec<Outcome>> {
+        Box::pin(async { Err(read_only()) })
+    }
+
+    fn note(&self, _: Vec<Note>) -> StoreFuture<'static, ()> {
+        Box::pin(async { Err(read_only()) })
+    }
+
+    fn open_sessions(
+        &self,
+        after: Option<Cursor>,
+        limit: usize,
+    ) -> StoreFuture<'_, Page<OpenSession>> {
+        self.0
+            .read(move |connection| notes::open(connection, after.as_ref(), limit))
     }
 
     fn get(&self, id: SessionId) -> StoreFuture<'_, Option<Stored>> {

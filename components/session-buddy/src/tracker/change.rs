@@ -8,8 +8,11 @@ use session_model::{
     words::LostCause,
 };
 
-use super::{Delivery, lease_runs};
-use crate::store::{Change, Decision, Standing, Verdict};
+use super::Delivery;
+use crate::{
+    liveness::Known,
+    store::{Change, Decision, Standing, Verdict},
+};
 
 /// A lease is three heartbeats long, so that one may be late and one may be lost.
 const HEARTBEATS_PER_LEASE: u32 = 3;
@@ -46,9 +49,15 @@ impl Delivery {
 }
 
 /// Gives how long a session counts as alive after a proof of life; `None` if its sender promised no heartbeats.
-fn lease_seconds(start: &SessionStartEvent) -> Option<u32> {
-    let interval = u32::try_from(start.heartbeat_interval_seconds?.get()).ok()?;
-    Some((interval * HEARTBEATS_PER_LEASE).max(LEASE_SECONDS_MIN))
+pub(super) fn lease_seconds(start: &SessionStartEvent) -> Option<u32> {
+    lease_of_interval(start.heartbeat_interval_seconds?.get())
+}
+
+/// Gives the lease of a sender that promised a heartbeat every so many seconds.
+pub(super) fn lease_of_interval(seconds: i64) -> Option<u32> {
+    let interval = u32::try_from(seconds).ok()?;
+    let lease = interval.saturating_mul(HEARTBEATS_PER_LEASE);
+    Some(lease.max(LEASE_SECONDS_MIN))
 }
 
 fn lease_expires_at(start: &SessionStartEvent, now: Timestamp) -> Option<Timestamp> {
@@ -105,22 +114,39 @@ impl Change for Start {
         let record = self
             .delivery
             .accepted(self.now, Fact::Start(Box::new(started)));
-        Decision::record(record, vitals, Verdict::Tracked)
+        Decision::record(record, vitals, Verdict::Begun)
     }
+}
+
+/// Gives a session as it stands with what its row does not say yet.
+fn known_to_stand(standing: &Standing, known: &Known) -> Standing {
+    let mut standing = standing.clone();
+    if let Some(signs) = &known.signs {
+        standing.vitals.last_seen = signs.last_seen;
+        standing.vitals.counters = standing.vitals.counters.join(signs.counters.clone());
+    }
+    standing
 }
 
 /// An end, or a deliverer's report that a shell died.
 pub(super) struct End {
     event: SessionEndEvent,
     delivery: Delivery,
+    known: Known,
     now: Timestamp,
 }
 
 impl End {
-    pub(super) const fn new(event: SessionEndEvent, delivery: Delivery, now: Timestamp) -> Self {
+    pub(super) const fn new(
+        event: SessionEndEvent,
+        delivery: Delivery,
+        known: Known,
+        now: Timestamp,
+    ) -> Self {
         Self {
             event,
             delivery,
+            known,
             now,
         }
     }
@@ -136,10 +162,12 @@ impl End {
         }
         let cause = self.event.lost_cause.unwrap_or(LostCause::ProcessGone);
         let last_seen = self.event.last_seen.unwrap_or(standing.vitals.last_seen);
-        let end_time = match cause {
+        let (end_time, last_seen) = match (cause, self.known.death) {
+            // Who watched it knows better than who found what it left.
+            (LostCause::ProcessGone, Some(death)) => (death.at, death.last_seen),
             // The moment at which it was seen to be gone; the last proof of life where its host went with it.
-            LostCause::ProcessGone => self.event.timestamp,
-            LostCause::HostRestarted => last_seen,
+            (LostCause::ProcessGone, None) => (self.event.timestamp, last_seen),
+            (LostCause::HostRestarted, _) => (last_seen, last_seen),
         };
         let reported_by = self.event.reported_by.as_ref().map(ToString::to_string);
         Fact::Lost(Box::new(Loss {
@@ -163,9 +191,10 @@ impl Change for End {
         let Some(standing) = standing else {
             return Decision::nothing(Verdict::NotFound);
         };
+        let standing = known_to_stand(standing, &self.known);
         close(
-            standing,
-            self.delivery.accepted(self.now, self.fact(standing)),
+            &standing,
+            self.delivery.accepted(self.now, self.fact(&standing)),
         )
     }
 }
@@ -196,7 +225,7 @@ fn close(standing: &Standing, record: Accepted) -> Decision {
     Decision::record(record, vitals, Verdict::Ended)
 }
 
-/// A heartbeat.
+/// A heartbeat that does more than move a lease.
 pub(super) struct Heartbeat {
     event: SessionHeartbeatEvent,
     delivery: Delivery,
@@ -251,7 +280,7 @@ impl Change for Heartbeat {
             }
         };
         let alive = Vitals {
-            last_seen: self.now.max(vitals.last_seen),
+            last_seen: self.now,
             counters: vitals.counters.clone().join(Counters::from(&self.event)),
             lease_expires_at: lease_expires_at(start, self.now),
         };
@@ -266,19 +295,15 @@ impl Change for Heartbeat {
     }
 }
 
-/// A lease that has run out.
-pub(super) struct Expire {
-    id: SessionId,
-    now: Timestamp,
+/// A session that nothing proves alive any more.
+pub(super) struct Lapse {
+    pub(super) id: SessionId,
+    pub(super) cause: LossCause,
+    pub(super) known: Known,
+    pub(super) now: Timestamp,
 }
 
-impl Expire {
-    pub(super) const fn new(id: SessionId, now: Timestamp) -> Self {
-        Self { id, now }
-    }
-}
-
-impl Change for Expire {
+impl Change for Lapse {
     fn session_id(&self) -> &SessionId {
         &self.id
     }
@@ -287,31 +312,30 @@ impl Change for Expire {
         let Some(standing) = standing else {
             return Decision::nothing(Verdict::NotFound);
         };
-        if *standing.session.state() != SessionState::Active {
-            return Decision::nothing(Verdict::Ended);
-        }
+        let standing = known_to_stand(standing, &self.known);
         let Vitals {
             last_seen,
             counters,
-            lease_expires_at,
+            ..
         } = &standing.vitals;
-        if lease_expires_at.is_none() || lease_runs(*lease_expires_at, self.now) {
-            return Decision::nothing(Verdict::Alive {
-                lease_seconds: None,
-            });
-        }
+        let (end_time, last_seen) = match (self.cause, self.known.death) {
+            (LossCause::ProcessGone, Some(death)) => (death.at, death.last_seen),
+            (LossCause::ProcessGone, None) => (self.now, *last_seen),
+            (LossCause::LeaseExpired | LossCause::HostRestarted, _) => (*last_seen, *last_seen),
+        };
+        // A clock that was stepped back since must not turn the bounds around.
         let loss = Loss {
-            cause: LossCause::LeaseExpired,
+            cause: self.cause,
             round: standing.session.rounds(),
-            end_time: *last_seen,
-            last_seen: *last_seen,
+            end_time: end_time.min(self.now),
+            last_seen: last_seen.min(self.now),
             closed_by: None,
             counters: counters.clone(),
             event: None,
         };
         let fact = Fact::Lost(Box::new(loss));
         close(
-            standing,
+            &standing,
             Accepted {
                 received_at: self.now,
                 origin: None,
@@ -328,6 +352,9 @@ pub(super) struct CloseByHand {
     pub(super) by: String,
     pub(super) reason: Option<Text<500>>,
     pub(super) force: bool,
+    /// Whether it is proved alive.
+    pub(super) alive: bool,
+    pub(super) known: Known,
     pub(super) delivery: Delivery,
     pub(super) now: Timestamp,
 }
@@ -341,20 +368,19 @@ impl Change for CloseByHand {
         let Some(standing) = standing else {
             return Decision::nothing(Verdict::NotFound);
         };
-        let Standing { session, vitals } = standing;
-        let alive = *session.state() == SessionState::Active
-            && lease_runs(vitals.lease_expires_at, self.now);
-        if alive && !self.force {
+        let standing = known_to_stand(standing, &self.known);
+        let Standing { session, vitals } = &standing;
+        if *session.state() == SessionState::Active && self.alive && !self.force {
             return Decision::nothing(Verdict::ForceNeeded);
         }
         let act = ByHand {
             by: self.by.clone(),
             reason: self.reason.as_ref().map(ToString::to_string),
-            last_seen: vitals.last_seen,
+            last_seen: vitals.last_seen.min(self.now),
             counters: vitals.counters.clone(),
         };
         close(
-            standing,
+            &standing,
             self.delivery
                 .accepted(self.now, Fact::ClosedByHand(Box::new(act))),
         )

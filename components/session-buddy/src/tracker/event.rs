@@ -3,11 +3,10 @@
 use serde::Serialize;
 use session_model::{
     SessionEndEvent, SessionEndResult, SessionHeartbeatEvent, SessionHeartbeatResult, SessionId,
-    SessionStartEvent, SessionStartResult, Timestamp, result::Refusal,
+    SessionStartEvent, SessionStartResult, result::Refusal,
 };
 
-use super::{Delivery, change};
-use crate::store::{Change, Verdict};
+use crate::store::Verdict;
 
 /// What a shell says.
 #[derive(Clone, Debug, PartialEq)]
@@ -33,37 +32,13 @@ pub enum EventResult {
 }
 
 /// An event that waits for its verdict.
-pub(super) enum Asked {
+pub(super) enum Waiting {
     Start(SessionId),
     End(SessionId),
     Heartbeat(SessionId),
 }
 
-impl Event {
-    /// Gives what the event does to its session.
-    pub(super) fn into_change(
-        self,
-        delivery: Delivery,
-        now: Timestamp,
-    ) -> (Asked, Box<dyn Change>) {
-        match self {
-            Self::Start(event) => {
-                let change = change::Start::new(*event, delivery, now);
-                (Asked::Start(change.session_id().clone()), Box::new(change))
-            }
-            Self::End(event) => (
-                Asked::End(event.session_id.clone()),
-                Box::new(change::End::new(*event, delivery, now)),
-            ),
-            Self::Heartbeat(event) => (
-                Asked::Heartbeat(event.session_id.clone()),
-                Box::new(change::Heartbeat::new(*event, delivery, now)),
-            ),
-        }
-    }
-}
-
-impl Asked {
+impl Waiting {
     pub(super) fn answer(self, verdict: Verdict) -> EventResult {
         match self {
             Self::Start(id) => EventResult::Start(start_result(id.to_string(), verdict)),
@@ -83,7 +58,8 @@ pub(super) fn start_result(session_id: String, verdict: Verdict) -> SessionStart
             ),
             error_code: Some("CONFLICT".to_owned()),
         }),
-        Verdict::Tracked
+        Verdict::Begun
+        | Verdict::Tracked
         | Verdict::Alive { .. }
         | Verdict::Ended
         | Verdict::NotFound
@@ -94,7 +70,8 @@ pub(super) fn start_result(session_id: String, verdict: Verdict) -> SessionStart
 pub(super) fn end_result(session_id: String, verdict: Verdict) -> SessionEndResult {
     match verdict {
         Verdict::NotFound => SessionEndResult::NotFound { session_id },
-        Verdict::Tracked
+        Verdict::Begun
+        | Verdict::Tracked
         | Verdict::Conflict
         | Verdict::Alive { .. }
         | Verdict::Ended
@@ -109,8 +86,10 @@ pub(super) fn heartbeat_result(session_id: String, verdict: Verdict) -> SessionH
             lease_seconds,
         },
         Verdict::NotFound => SessionHeartbeatResult::NotFound { session_id },
-        Verdict::Tracked | Verdict::Conflict | Verdict::Ended | Verdict::ForceNeeded => {
-            SessionHeartbeatResult::Ended { session_id }
-        }
+        Verdict::Begun
+        | Verdict::Tracked
+        | Verdict::Conflict
+        | Verdict::Ended
+        | Verdict::ForceNeeded => SessionHeartbeatResult::Ended { session_id },
     }
 }

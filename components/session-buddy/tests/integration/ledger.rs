@@ -52,6 +52,7 @@ async fn what_was_acknowledged_is_there_after_reopening() {
     before.close().await.unwrap();
 
     let after = tracker(&path);
+    after.recall().await.unwrap();
     assert_eq!(after.list(everything()).await.unwrap().sessions, listed);
     after.close().await.unwrap();
     let verified = verify(&path).unwrap();

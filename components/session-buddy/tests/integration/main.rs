@@ -10,6 +10,7 @@ mod event_buffer;
 mod harness;
 mod http;
 mod ledger;
+mod liveness;
 mod manual;
 mod mcp;
 mod rules;

@@ -4,43 +4,68 @@ use std::{
     collections::HashMap,
     sync::{
         Arc, Mutex,
-        atomic::{AtomicI64, Ordering},
+        atomic::{AtomicI64, AtomicU64, Ordering},
     },
+    time::{Duration, Instant},
 };
 
 use proptest::prelude::*;
 use serde_json::{Value, json};
 use session_buddy::{
     clock::Clock,
+    liveness::{Liveness, MonotonicClock, Sender},
     store::{
-        Change, Decision, ListQuery, Outcome, Page, SessionStore, Standing, StoreFuture,
-        StoreHealth, Stored, Verdict, sqlite::SqliteStore,
+        Change, Cursor, Decision, ListQuery, Note, OpenSession, Outcome, Page, SessionStore,
+        Standing, StoreFuture, StoreHealth, Stored, Verdict, sqlite::SqliteStore,
     },
-    tracker::{Delivery, EndError, Tracker},
+    tracker::{Delivery, EndError, Event, Tracker},
 };
 use session_model::{
-    EndKnownBy, Field, Session, SessionEndEvent, SessionEndResult, SessionHeartbeatEvent,
-    SessionHeartbeatResult, SessionId, SessionRecord, SessionStartEvent, SessionStartResult,
-    SessionStatus, Timestamp, Transport, fold::Origin,
+    EndKnownBy, Field, Liveness as Life, Session, SessionEndEvent, SessionEndResult,
+    SessionHeartbeatEvent, SessionHeartbeatResult, SessionId, SessionRecord, SessionStartEvent,
+    SessionStartResult, SessionState, SessionStatus, Timestamp, Transport,
+    fold::{Origin, Vitals},
 };
 
-/// A clock that only moves when it is told to.
+/// Clocks that only move when they are told to.
 #[derive(Clone)]
-pub(crate) struct TestClock(Arc<AtomicI64>);
+pub(crate) struct TestClock {
+    wall_micros: Arc<AtomicI64>,
+    origin: Instant,
+    elapsed_seconds: Arc<AtomicU64>,
+}
 
 impl TestClock {
     pub(crate) fn new() -> Self {
         let start: Timestamp = "2026-02-06T22:05:00Z".parse().unwrap();
-        Self(Arc::new(AtomicI64::new(start.as_micros())))
+        Self {
+            wall_micros: Arc::new(AtomicI64::new(start.as_micros())),
+            origin: Instant::now(),
+            elapsed_seconds: Arc::default(),
+        }
     }
 
-    pub(crate) fn advance(&self, seconds: i64) {
-        self.0.fetch_add(seconds * 1_000_000, Ordering::Relaxed);
+    /// Lets time go by.
+    pub(crate) fn advance(&self, seconds: u32) {
+        self.elapsed_seconds
+            .fetch_add(seconds.into(), Ordering::Relaxed);
+        self.step(seconds.into());
+    }
+
+    /// Sets the wall clock, as an administrator or NTP does.
+    pub(crate) fn step(&self, seconds: i64) {
+        self.wall_micros
+            .fetch_add(seconds * 1_000_000, Ordering::Relaxed);
     }
 
     pub(crate) fn clock(&self) -> Clock {
-        let micros = Arc::clone(&self.0);
+        let micros = Arc::clone(&self.wall_micros);
         Clock::new(move || Timestamp::from_micros(micros.load(Ordering::Relaxed)).unwrap())
+    }
+
+    pub(crate) fn monotonic(&self) -> MonotonicClock {
+        let (origin, elapsed) = (self.origin, Arc::clone(&self.elapsed_seconds));
+        MonotonicClock::new(move || origin + Duration::from_secs(elapsed.load(Ordering::Relaxed)))
     }
 }
 
@@ -81,12 +106,54 @@ impl ModelStore {
 }
 
 impl SessionStore for ModelStore {
-    fn apply_all(&self, changes: Vec<Box<dyn Change>>) -> StoreFuture<'_, Vec<Outcome>> {
+    fn apply_all(&self, changes: Vec<Box<dyn Change>>) -> StoreFuture<'static, Vec<Outcome>> {
         let verdicts: Vec<_> = changes
             .into_iter()
             .map(|change| Ok(self.make(change)))
             .collect();
         Box::pin(async move { Ok(verdicts) })
+    }
+
+    fn note(&self, notes: Vec<Note>) -> StoreFuture<'static, ()> {
+        let mut sessions = self.0.lock().unwrap();
+        for note in notes {
+            if let Note::Fed(id, vitals) = note
+                && let Some(standing) = sessions.get_mut(&id)
+                && *standing.session.state() == SessionState::Active
+            {
+                let counters = standing.vitals.counters.clone().join(vitals.counters);
+                standing.vitals = Vitals { counters, ..vitals };
+            }
+        }
+        Box::pin(async { Ok(()) })
+    }
+
+    fn open_sessions(&self, _: Option<Cursor>, _: usize) -> StoreFuture<'_, Page<OpenSession>> {
+        let sessions = self.0.lock().unwrap();
+        let open = sessions
+            .values()
+            .filter(|standing| *standing.session.state() == SessionState::Active);
+        let sessions = open
+            .map(|Standing { session, vitals }| OpenSession {
+                id: session.id().clone(),
+                heartbeat_interval_seconds: session
+                    .started()
+                    .event
+                    .heartbeat_interval_seconds
+                    .map(|seconds| seconds.get()),
+                last_seen: vitals.last_seen,
+                transport: Transport::Unix,
+                claimed: None,
+                watched: None,
+            })
+            .collect();
+        Box::pin(async {
+            Ok(Page {
+                sessions,
+                next: None,
+                total: None,
+            })
+        })
     }
 
     fn get(&self, id: SessionId) -> StoreFuture<'_, Option<Stored>> {
@@ -97,7 +164,6 @@ impl SessionStore for ModelStore {
             .get(&id)
             .map(|Standing { session, vitals }| Stored {
                 record: session.record(vitals),
-                lease_expires_at: vitals.lease_expires_at,
             });
         Box::pin(async move { Ok(stored) })
     }
@@ -145,7 +211,7 @@ struct Desk {
 /// Both stores: every test below holds for each.
 fn desks() -> [Desk; 2] {
     let desk = |store: Arc<dyn SessionStore>, clock: TestClock, folder| Desk {
-        tracker: Tracker::new(store, clock.clock()),
+        tracker: Tracker::new(store, clock.clock()).with_liveness(Liveness::new(clock.monotonic())),
         clock,
         runtime: tokio::runtime::Builder::new_current_thread()
             .build()
@@ -172,6 +238,7 @@ pub(crate) fn delivery() -> Delivery {
     };
     Delivery {
         origin,
+        sender: Sender::Unknown,
         subject: None,
         sent_at: None,
     }
@@ -243,12 +310,27 @@ impl Desk {
             .unwrap()
     }
 
-    /// Lets the lease run out and presumes the session lost.
-    fn expire(&self, number: u32) {
-        self.clock.advance(91);
-        self.runtime
-            .block_on(self.tracker.presume_lost(start(number).session_id()))
-            .unwrap();
+    /// Lets time go by, with a sweep every five seconds.
+    fn wait(&self, seconds: u32) {
+        for _ in 0..seconds.div_ceil(5) {
+            self.clock.advance(5);
+            self.runtime.block_on(self.tracker.sweep()).unwrap();
+        }
+    }
+
+    /// Lets every lease run out.
+    fn expire(&self) {
+        self.wait(100);
+    }
+
+    /// Begins anew on the same store, as a server does that was restarted after a while.
+    fn restart(&mut self) {
+        self.clock.advance(600);
+        self.tracker = self
+            .tracker
+            .clone()
+            .with_liveness(Liveness::new(self.clock.monotonic()));
+        self.runtime.block_on(self.tracker.recall()).unwrap();
     }
 
     fn close_by_hand(&self, number: u32, force: bool) -> Result<SessionRecord, EndError> {
@@ -345,12 +427,10 @@ fn a_presumption_is_undone_by_the_next_heartbeat_and_leaves_a_gap() {
         };
         assert_eq!(desk.heartbeat(heartbeat(1, 3)), alive);
         // While the lease runs nobody presumes anything.
-        desk.runtime
-            .block_on(desk.tracker.presume_lost(start(1).session_id()))
-            .unwrap();
+        desk.wait(85);
         assert_eq!(desk.record(1).status, SessionStatus::Active);
         for round in 1..=2 {
-            desk.expire(1);
+            desk.expire();
             let lost = desk.record(1);
             assert_eq!(
                 (lost.status, lost.end_known_by),
@@ -475,6 +555,168 @@ fn an_end_without_counters_keeps_those_of_the_last_heartbeat() {
     }
 }
 
+fn lease_ends(desk: &Desk, number: u32) -> bool {
+    desk.expire();
+    desk.record(number).end_known_by == Some(EndKnownBy::LeaseExpired)
+}
+
+#[test]
+fn a_wall_clock_that_is_stepped_closes_nothing_and_keeps_nothing_open() {
+    const HOUR: i64 = 3_600;
+    const YEARS: i64 = 10 * 365 * 24 * HOUR;
+    for step in [HOUR, -HOUR, YEARS, -YEARS] {
+        for desk in desks() {
+            desk.start(start(1));
+            desk.heartbeat(heartbeat(1, 3));
+            desk.clock.step(step);
+            desk.wait(60);
+            let record = desk.record(1);
+            assert_eq!(record.liveness, Some(Life::Live), "{step}");
+            desk.heartbeat(heartbeat(1, 4));
+            desk.clock.step(-step);
+            desk.wait(60);
+            assert_eq!(desk.record(1).liveness, Some(Life::Live), "{step}");
+            desk.clock.step(step);
+            assert!(lease_ends(&desk, 1), "{step}");
+            let record = desk.record(1);
+            assert!(record.end_earliest <= record.end_time, "{record:?}");
+            assert!(record.end_time <= record.end_latest, "{record:?}");
+        }
+    }
+}
+
+#[test]
+fn a_server_that_was_suspended_gives_every_lease_a_full_term() {
+    for desk in desks() {
+        desk.start(start(1));
+        desk.wait(60);
+        // Stopped for ten minutes, in which no heartbeat was heard.
+        desk.clock.advance(600);
+        desk.wait(85);
+        assert_eq!(desk.record(1).status, SessionStatus::Active);
+        assert!(lease_ends(&desk, 1));
+    }
+}
+
+#[test]
+fn a_restarted_server_gives_every_lease_a_full_term_and_remembers_what_heartbeats_said() {
+    for mut desk in desks() {
+        desk.start(start(1));
+        desk.heartbeat(heartbeat(1, 5));
+        let before = desk.record(1);
+        desk.runtime.block_on(desk.tracker.write_signs()).unwrap();
+        desk.restart();
+        let after = desk.record(1);
+        assert_eq!(
+            (after.liveness, after.last_seen, after.command_count),
+            (Some(Life::Live), before.last_seen, Some(5))
+        );
+        desk.wait(85);
+        assert_eq!(desk.record(1).status, SessionStatus::Active);
+        assert!(lease_ends(&desk, 1));
+        let lost = desk.record(1);
+        assert_eq!(
+            (lost.end_time, lost.command_count),
+            (Some(before.last_seen), Some(5))
+        );
+    }
+}
+
+#[test]
+fn a_silent_sender_is_never_closed_and_stale_after_a_day() {
+    let mut silent = start_json(1);
+    silent["heartbeat_interval_seconds"] = Value::Null;
+    let silent = SessionStartEvent::from_json(&silent).unwrap();
+    for mut desk in desks() {
+        desk.start(silent.clone());
+        assert_eq!(desk.record(1).liveness, Some(Life::Unknown));
+        desk.clock.advance(24 * 3_600 - 5);
+        assert_eq!(desk.record(1).liveness, Some(Life::Unknown));
+        desk.wait(5);
+        let record = desk.record(1);
+        assert_eq!(
+            (record.status, record.liveness),
+            (SessionStatus::Active, Some(Life::Stale))
+        );
+        // A heartbeat that nobody promised is a sign of life and no lease.
+        let answer = desk.heartbeat(heartbeat(1, 1));
+        let alive = SessionHeartbeatResult::Alive {
+            session_id: silent.session_id().to_string(),
+            lease_seconds: None,
+        };
+        assert_eq!(answer, alive);
+        assert_eq!(desk.record(1).liveness, Some(Life::Unknown));
+        desk.tracker = desk
+            .tracker
+            .clone()
+            .with_stale_after(Duration::from_secs(60));
+        desk.wait(60);
+        assert_eq!(desk.record(1).liveness, Some(Life::Stale));
+    }
+}
+
+/// The shortest promise has a lease of five seconds, so that one late heartbeat closes nothing.
+#[test]
+fn a_lease_is_three_heartbeats_and_never_shorter_than_five_seconds() {
+    for (interval, seconds) in [(1, 5), (2, 6), (30, 90), (3_600, 10_800)] {
+        for desk in desks() {
+            let mut json = start_json(1);
+            json["heartbeat_interval_seconds"] = interval.into();
+            desk.start(SessionStartEvent::from_json(&json).unwrap());
+            let alive = SessionHeartbeatResult::Alive {
+                session_id: start(1).session_id().to_string(),
+                lease_seconds: Some(seconds),
+            };
+            assert_eq!(desk.heartbeat(heartbeat(1, 1)), alive);
+        }
+    }
+}
+
+/// A batch is made in the order of its lines: what comes behind an end is too late.
+#[test]
+fn a_heartbeat_behind_an_end_in_one_batch_is_too_late() {
+    for desk in desks() {
+        desk.start(start(1));
+        let events = vec![
+            (Event::Heartbeat(Box::new(heartbeat(1, 3))), delivery()),
+            (Event::End(Box::new(end(1))), delivery()),
+            (Event::Heartbeat(Box::new(heartbeat(1, 4))), delivery()),
+        ];
+        let answers = desk.runtime.block_on(desk.tracker.take(events)).unwrap();
+        let statuses: Vec<_> = answers
+            .into_iter()
+            .map(|answer| serde_json::to_value(answer.unwrap()).unwrap()["status"].clone())
+            .collect();
+        assert_eq!(statuses, ["alive", "ended", "ended"]);
+        assert_eq!(desk.tracker.liveness().counts(), (0, 0));
+    }
+}
+
+/// Whoever sent a start may hang up before the answer; it is made all the same, and so its lease runs.
+#[test]
+fn a_start_whose_sender_has_gone_is_known_all_the_same() {
+    for desk in desks() {
+        desk.runtime.block_on(async {
+            let taken = desk
+                .tracker
+                .take(vec![(Event::Start(Box::new(start(2))), delivery())]);
+            {
+                let mut taken = std::pin::pin!(taken);
+                let once = std::future::poll_fn(|context| {
+                    let _ = taken.as_mut().poll(context);
+                    std::task::Poll::Ready(())
+                });
+                once.await;
+            }
+            // The store makes changes in their order, so what was handed over before is made when this is.
+            desk.tracker.start(start(3), delivery()).await.unwrap();
+            tokio::task::yield_now().await;
+        });
+        assert_eq!(desk.tracker.liveness().counts(), (0, 2));
+        assert_eq!(desk.record(2).liveness, Some(Life::Live));
+    }
+}
+
 /// What can happen to a session between its start and the acknowledgement of its end.
 #[derive(Clone, Copy, Debug)]
 enum Step {
@@ -510,10 +752,10 @@ fn perform(desk: &Desk, number: u32, step: Step) {
         Step::Start => drop(desk.start(start(number))),
         Step::End => drop(desk.end(end(number))),
         Step::Heartbeat => drop(desk.heartbeat(heartbeat(number, 3))),
-        Step::Expire => desk.expire(number),
+        Step::Expire => desk.expire(),
         Step::ByHand => drop(desk.close_by_hand(number, true)),
         Step::LostReport => drop(desk.end(end_with(number, &json!({"exit_reason": "lost"})))),
-        Step::ClockBack => desk.clock.advance(-3_600),
+        Step::ClockBack => desk.clock.step(-3_600),
     }
 }
 
@@ -537,7 +779,10 @@ proptest! {
     ) {
         let straight = ModelStore::default();
         let [model, sqlite] = desks();
-        let in_order = Desk { tracker: Tracker::new(Arc::new(straight), model.clock.clock()), ..desks().into_iter().next().unwrap() };
+        let in_order = Desk {
+            tracker: Tracker::new(Arc::new(straight), model.clock.clock()),
+            ..desks().into_iter().next().unwrap()
+        };
         deliver_until_acknowledged(&in_order, 1);
         let expected = essence(in_order.record(1));
         for desk in [model, sqlite] {

@@ -72,6 +72,11 @@ impl Spool {
         &self.folder
     }
 
+    /// Gives where the file of a session lies if it has one; `None` for an id that no file can have.
+    pub fn file_of(&self, session_id: &str) -> Option<PathBuf> {
+        (!session_id.contains('/')).then(|| self.folder.join(format!("{session_id}.spool")))
+    }
+
     /// Visits the paths of its files, in no order.
     ///
     /// # Errors

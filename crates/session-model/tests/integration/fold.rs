@@ -272,7 +272,10 @@ fn the_record_of_an_estimate_names_its_bounds_and_the_record_of_a_report_does_no
 
 #[test]
 fn an_active_session_has_run_since_its_start_by_the_servers_clock() {
-    use session_model::record::ProofOfLife;
+    use session_model::record::{ProofOfLife, STALE_AFTER};
+    let none = ProofOfLife::None {
+        stale_after: STALE_AFTER,
+    };
     let received = second(60);
     let mut start = started("2026-02-06T22:05:00Z");
     start.received_at = received;
@@ -292,14 +295,12 @@ fn an_active_session_has_run_since_its_start_by_the_servers_clock() {
         (Some(15), Some("live"))
     );
     // A clock that was stepped back never makes it negative.
-    let shown = record
-        .clone()
-        .as_of(at("2020-01-01T00:00:00Z"), ProofOfLife::None);
+    let shown = record.clone().as_of(at("2020-01-01T00:00:00Z"), none);
     assert_eq!(
         (shown.duration_seconds, shown.liveness.map(|l| l.as_str())),
         (Some(10), Some("unknown"))
     );
-    let shown = record.as_of(at("2026-02-07T22:05:58.123456Z"), ProofOfLife::None);
+    let shown = record.as_of(at("2026-02-07T22:05:58.123456Z"), none);
     assert_eq!(shown.liveness.map(|l| l.as_str()), Some("stale"));
 }
 

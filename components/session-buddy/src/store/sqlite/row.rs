@@ -70,7 +70,6 @@ impl Row {
     pub(super) fn into_stored(self) -> Stored {
         Stored {
             record: self.record,
-            lease_expires_at: self.sql_only.lease_expires_at,
         }
     }
 }

@@ -16,11 +16,18 @@ struct Migration {
     sql: &'static str,
 }
 
-const MIGRATIONS: &[Migration] = &[Migration {
-    number: 1,
-    name: "record",
-    sql: include_str!("migrations/0001_record.sql"),
-}];
+const MIGRATIONS: &[Migration] = &[
+    Migration {
+        number: 1,
+        name: "record",
+        sql: include_str!("migrations/0001_record.sql"),
+    },
+    Migration {
+        number: 2,
+        name: "watched",
+        sql: include_str!("migrations/0002_watched.sql"),
+    },
+];
 
 impl Migration {
     /// Gives the SHA-256 of its text, so that a released step cannot change unnoticed.

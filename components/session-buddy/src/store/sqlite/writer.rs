@@ -21,14 +21,14 @@ use tracing::{error, info};
 use uuid::Uuid;
 
 use super::{
-    OpenError, connection,
+    OpenError, connection, notes,
     place::{Place, PlaceError},
     status::Status,
     verify,
     writing::{Head, WriteError, Writing},
 };
 use crate::store::{
-    Change, Outcome, StoreError,
+    Change, Note, Outcome, StoreError,
     ledger::{FORMAT, GENESIS, Header},
 };
 
@@ -39,13 +39,30 @@ const BATCH_ENOUGH: usize = 256;
 /// How often an idle writer looks whether it could write.
 const LOOK_INTERVAL: Duration = Duration::from_secs(1);
 
-/// Changes that wait to be made together, and whom to tell.
+/// What waits to be written together, and whom to tell.
 pub(super) struct Job {
-    pub(super) changes: Vec<Box<dyn Change>>,
+    pub(super) work: Work,
     pub(super) reply: oneshot::Sender<Answer>,
 }
 
-/// What came of the changes of a job.
+/// What is to be written.
+pub(super) enum Work {
+    /// Changes, each of which has an outcome.
+    Changes(Vec<Box<dyn Change>>),
+    /// Notes, which have none.
+    Notes(Vec<Note>),
+}
+
+impl Work {
+    pub(super) fn len(&self) -> usize {
+        match self {
+            Self::Changes(changes) => changes.len(),
+            Self::Notes(notes) => notes.len(),
+        }
+    }
+}
+
+/// What came of a job.
 pub(super) type Answer = Result<Vec<Outcome>, StoreError>;
 
 /// The writer: its connection while it is trusted, and how to get another.
@@ -82,6 +99,7 @@ impl Writer {
         connection::create(&path)?;
         let mut connection = connection::read_write(&path)?;
         super::schema::migrate(&mut connection)?;
+        notes::clear(&connection)?;
         let chain = Chain::load_or_begin(connection, now)?;
         verify::verify_end(&chain.connection, chain.key, chain.head.seq)?;
         Ok(Self {
@@ -100,11 +118,11 @@ impl Writer {
     pub(super) fn run(mut self, jobs: &Receiver<Job>) {
         self.look();
         while let Some(first) = self.next(jobs) {
-            let (mut count, mut batch) = (first.changes.len(), vec![first]);
+            let (mut count, mut batch) = (first.work.len(), vec![first]);
             while count < BATCH_ENOUGH {
                 match jobs.try_recv() {
                     Ok(job) => {
-                        count += job.changes.len();
+                        count += job.work.len();
                         batch.push(job);
                     }
                     Err(TryRecvError::Empty | TryRecvError::Disconnected) => break,
@@ -146,7 +164,7 @@ impl Writer {
     fn commit(&mut self, batch: Vec<Job>) {
         let (groups, replies): (Vec<_>, Vec<_>) = batch
             .into_iter()
-            .map(|Job { changes, reply }| (changes, reply))
+            .map(|Job { work, reply }| (work, reply))
             .unzip();
         match self.make(groups) {
             Ok(outcomes) => {
@@ -166,7 +184,7 @@ impl Writer {
     }
 
     /// Makes changes in one transaction. On an error nothing of them may be acknowledged.
-    fn make(&mut self, groups: Vec<Vec<Box<dyn Change>>>) -> Result<Vec<Vec<Outcome>>, OpenError> {
+    fn make(&mut self, groups: Vec<Work>) -> Result<Vec<Vec<Outcome>>, OpenError> {
         let made = self.usable()?.commit(groups);
         if made.is_err() {
             self.chain = None;
@@ -289,19 +307,22 @@ impl Chain {
 
     /// Makes groups of changes in one transaction. On an error nothing of them is made. A session whose record is
     /// damaged does not keep the others from being made.
-    fn commit(
-        &mut self,
-        groups: Vec<Vec<Box<dyn Change>>>,
-    ) -> Result<Vec<Vec<Outcome>>, WriteError> {
+    fn commit(&mut self, groups: Vec<Work>) -> Result<Vec<Vec<Outcome>>, WriteError> {
         let transaction = self
             .connection
             .transaction_with_behavior(TransactionBehavior::Immediate)?;
         let mut writing = Writing::begin(&transaction, self.key, self.uuid, self.head);
-        let mut make = |changes: Vec<_>| {
-            changes
+        let mut make = |work| match work {
+            Work::Changes(changes) => changes
                 .into_iter()
                 .map(|change| writing.outcome(change))
-                .collect::<Result<_, _>>()
+                .collect::<Result<_, _>>(),
+            Work::Notes(notes) => {
+                for note in notes {
+                    notes::write(&transaction, note)?;
+                }
+                Ok(Vec::new())
+            }
         };
         let outcomes = groups
             .into_iter()

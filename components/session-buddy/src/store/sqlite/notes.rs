@@ -1,0 +1,156 @@
+//! What is written beside the record: what heartbeats fed, and which processes are watched.
+
+use rusqlite::{Connection, OptionalExtension, Transaction, params};
+use session_model::{Counters, SessionId, fold::Vitals};
+
+use super::row::{Cell, cell};
+use crate::store::{Cursor, Note, OpenSession, Page, Watched};
+
+const VITALS: &str = "
+    SELECT command_count, error_count, error_message FROM sessions WHERE session_id = ?1 AND status = 'active'";
+
+const FEED: &str = "
+    UPDATE sessions
+       SET last_seen = ?2, lease_expires_at = ?3, command_count = ?4, error_count = ?5, error_message = ?6,
+           error_occurred = coalesce(?5, 0) > 0
+     WHERE session_id = ?1 AND status = 'active'";
+
+const WATCH: &str = "
+    INSERT OR REPLACE INTO watched (session_id, host_id, boot_id, pid_namespace, pid, start_ticks, pidfd_inode)
+    SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7
+     WHERE EXISTS (SELECT 1 FROM sessions WHERE session_id = ?1 AND status = 'active')";
+
+const UNWATCH: &str = "DELETE FROM watched WHERE session_id = ?1";
+
+/// Writes a note. What is no longer open is left as it is: its record says all.
+pub(super) fn write(transaction: &Transaction<'_>, note: Note) -> rusqlite::Result<()> {
+    match note {
+        Note::Fed(id, vitals) => feed(transaction, &id, vitals),
+        Note::Watched(id, watched) => {
+            let values = params![
+                id.as_str(),
+                watched.host_id,
+                watched.boot_id,
+                watched.pid_namespace,
+                watched.pid,
+                watched.start_ticks,
+                watched.pidfd_inode
+            ];
+            transaction.prepare_cached(WATCH)?.execute(values).map(drop)
+        }
+        Note::Unwatched(id) => transaction
+            .prepare_cached(UNWATCH)?
+            .execute([id.as_str()])
+            .map(drop),
+    }
+}
+
+fn feed(transaction: &Transaction<'_>, id: &SessionId, vitals: Vitals) -> rusqlite::Result<()> {
+    let before = transaction
+        .prepare_cached(VITALS)?
+        .query_row([id.as_str()], |row| {
+            Ok(Counters {
+                command_count: row.get(0)?,
+                error_count: row.get(1)?,
+                last_error: row.get(2)?,
+            })
+        })
+        .optional()?;
+    let Some(before) = before else {
+        return Ok(());
+    };
+    let Counters {
+        command_count,
+        error_count,
+        last_error,
+    } = before.join(vitals.counters);
+    let values = params![
+        id.as_str(),
+        vitals.last_seen.into_cell(),
+        vitals.lease_expires_at.into_cell(),
+        command_count,
+        error_count,
+        last_error
+    ];
+    transaction.prepare_cached(FEED)?.execute(values).map(drop)
+}
+
+const CLEAR: &str = "
+    DELETE FROM watched
+     WHERE session_id NOT IN (SELECT session_id FROM sessions WHERE status = 'active')";
+
+/// Clears away notes of processes whose sessions were closed by a server that then had no time for it.
+pub(super) fn clear(connection: &Connection) -> rusqlite::Result<()> {
+    connection.execute(CLEAR, []).map(drop)
+}
+
+/// Uses `sessions_active`.
+const OPEN: &str = "
+    SELECT session_id, start_time, sessions.pid, heartbeat_interval_seconds, last_seen,
+           origin_transport, sessions.boot_id, sessions.pid_namespace, sessions.start_ticks, sessions.pidfd_inode,
+           watched.host_id, watched.boot_id, watched.pid_namespace, watched.pid, watched.start_ticks, watched.pidfd_inode
+      FROM sessions LEFT JOIN watched USING (session_id)
+     WHERE status = 'active' AND start_time >= ?1 AND (start_time, session_id) > (?1, ?2)
+     ORDER BY start_time, session_id LIMIT ?3";
+
+/// Gives sessions that are open, oldest first.
+pub(super) fn open(
+    connection: &Connection,
+    after: Option<&Cursor>,
+    limit: usize,
+) -> rusqlite::Result<Page<OpenSession>> {
+    let (start_time, session_id) = after.map_or_else(Default::default, |after| {
+        (after.start_time.to_string(), after.session_id.clone())
+    });
+    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+    let mut statement = connection.prepare_cached(OPEN)?;
+    let rows = statement.query_map(params![start_time, session_id, limit], |row| {
+        let id: String = row.get(0)?;
+        let next = Cursor {
+            start_time: cell(row, 1)?,
+            session_id: id.clone(),
+        };
+        let process = Watched {
+            host_id: None,
+            boot_id: row.get::<_, Option<String>>(6)?.unwrap_or_default(),
+            pid_namespace: row.get::<_, Option<i64>>(7)?.unwrap_or_default(),
+            pid: row.get(2)?,
+            start_ticks: row.get::<_, Option<i64>>(8)?.unwrap_or_default(),
+            pidfd_inode: row.get(9)?,
+        };
+        let watched = match row.get::<_, Option<String>>(11)? {
+            None => None,
+            Some(boot_id) => Some(Watched {
+                host_id: row.get(10)?,
+                boot_id,
+                pid_namespace: row.get(12)?,
+                pid: row.get(13)?,
+                start_ticks: row.get(14)?,
+                pidfd_inode: row.get(15)?,
+            }),
+        };
+        let session = OpenSession {
+            id: id.parse::<SessionId>().map_err(|error| {
+                rusqlite::Error::FromSqlConversionFailure(
+                    0,
+                    rusqlite::types::Type::Text,
+                    error.to_string().into(),
+                )
+            })?,
+            heartbeat_interval_seconds: row.get(3)?,
+            last_seen: cell(row, 4)?,
+            transport: cell(row, 5)?,
+            claimed: (!process.boot_id.is_empty()).then_some(process),
+            watched,
+        };
+        Ok((session, next))
+    })?;
+    let rows = rows.collect::<rusqlite::Result<Vec<_>>>()?;
+    let more = i64::try_from(rows.len()) == Ok(limit);
+    let next = rows.last().filter(|_| more).map(|(_, next)| next.clone());
+    Ok(Page {
+        sessions: rows.into_iter().map(|(session, _)| session).collect(),
+        next,
+        total: None,
+    })
+}
