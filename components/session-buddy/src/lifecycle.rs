@@ -34,6 +34,7 @@ pub use server_info::ServerInfo;
 pub use settings::{Flags, Settings, SettingsError, Told};
 
 use crate::{
+    auth::{Gate, KeysError, Trust},
     clock::Clock,
     http::{self, App, Health, TcpDoor},
     store::sqlite::{OpenError, SqliteStore},
@@ -60,6 +61,9 @@ pub enum StartError {
     /// The address is not this machine's alone.
     #[error("{0} is not a loopback address, and without a secret only this machine is served")]
     NotLoopback(SocketAddr),
+    /// The secrets cannot be used.
+    #[error(transparent)]
+    Keys(#[from] KeysError),
     /// Another program has the address.
     #[error("cannot listen on {address}")]
     Listen {
@@ -137,6 +141,7 @@ impl Server {
     /// Why that is not possible; nothing is left behind but the folder and an empty database.
     pub async fn start(
         settings: &Settings,
+        trust: Trust,
         place: &Place,
         clock: Clock,
     ) -> Result<Self, StartError> {
@@ -147,7 +152,7 @@ impl Server {
         let folder = lock_folder(&settings.state_folder, &info_path).await?;
         let tcp = match place {
             Place::Foreground | Place::Background { .. } => {
-                Some(doors::tcp(settings.address).await?)
+                Some(doors::tcp(settings.address, trust.keys.is_some()).await?)
             }
             Place::Embedded => None,
         };
@@ -170,13 +175,20 @@ impl Server {
             Place::Background { log } => Some(log.clone()),
             Place::Foreground | Place::Embedded => None,
         };
-        let info = ServerInfo::of_this_process(settings, address, socket, log, clock.now());
+        let secret = trust.keys.as_ref().map(|keys| keys.variable().to_owned());
+        let info = ServerInfo::of_this_process(settings, address, socket, log, secret, clock.now());
         info.write(&info_path)
             .map_err(|source| io_error("cannot write server.json", source))?;
-        let app = App::new(
-            Tracker::new(Arc::new(store), clock.clone()),
-            Health::new(stop.clone()),
-        );
+        let tracker = Tracker::new(Arc::new(store), clock.clone());
+        let revoked = tracker.revoked_tokens().await.map_err(|error| {
+            io_error(
+                "cannot read which tokens were revoked",
+                io::Error::other(error),
+            )
+        })?;
+        let health = Health::new(stop.clone(), trust.keys.is_some());
+        let gate = Gate::new(trust, revoked, clock.clone());
+        let app = App::new(tracker, gate, health);
         Ok(Self {
             info,
             info_path,

@@ -11,17 +11,21 @@ mod resolve;
 use std::sync::Arc;
 
 use session_model::{
-    SessionEndEvent, SessionEndResult, SessionHeartbeatEvent, SessionHeartbeatResult, SessionId,
-    SessionRecord, SessionStartEvent, SessionStartResult, Text, Timestamp, fold::Origin,
-    record::ProofOfLife,
+    Act, ComponentName, Deed, SessionEndEvent, SessionEndResult, SessionHeartbeatEvent,
+    SessionHeartbeatResult, SessionId, SessionRecord, SessionStartEvent, SessionStartResult, Text,
+    Timestamp, fold::Origin, record::ProofOfLife,
 };
 
 pub use event::{Event, EventResult};
 pub use resolve::ResolveError;
 
 use crate::{
+    auth::{Refusal, Voice},
     clock::Clock,
-    store::{Cursor, ListQuery, Page, SessionStore, StoreError, StoreHealth, Stored, Verdict},
+    store::{
+        ActPage, ActQuery, Cursor, ListQuery, Page, SessionStore, StoreError, StoreHealth, Stored,
+        Verdict,
+    },
 };
 
 /// The rules over a store.
@@ -50,6 +54,8 @@ pub struct Delivery {
     pub subject: Option<String>,
     /// When its sender sent it, by the sender's clock.
     pub sent_at: Option<Timestamp>,
+    /// For whose sessions its sender speaks.
+    pub voice: Voice,
 }
 
 /// Why a session was not closed by hand.
@@ -61,6 +67,9 @@ pub enum EndError {
     /// It is proved alive.
     #[error("session {0} is alive")]
     Alive(SessionId),
+    /// It is somebody else's.
+    #[error(transparent)]
+    Refused(#[from] Refusal),
 }
 
 /// Which sessions to list.
@@ -206,7 +215,7 @@ impl Tracker {
         force: bool,
         delivery: Delivery,
     ) -> Result<Result<SessionRecord, EndError>, StoreError> {
-        let id = match self.resolve(id).await? {
+        let id = match self.resolve(id, delivery.voice.component()).await? {
             Ok(id) => id,
             Err(error) => return Ok(Err(error.into())),
         };
@@ -221,6 +230,7 @@ impl Tracker {
         };
         Ok(match self.store.apply(Box::new(change)).await? {
             Verdict::ForceNeeded => Err(EndError::Alive(id)),
+            Verdict::Forbidden => Err(Refusal::NotYours(id).into()),
             Verdict::Tracked
             | Verdict::Conflict
             | Verdict::Alive { .. }
@@ -232,13 +242,18 @@ impl Tracker {
         })
     }
 
-    /// Gives a session by its id, or by what a person types for it.
+    /// Gives a session by its id, or by what a person types for it; of one component, if there is one, and then there are
+    /// no others.
     ///
     /// # Errors
     ///
     /// The outer error as [`SessionStore::apply`].
-    pub async fn get(&self, id: &str) -> Result<Result<SessionRecord, ResolveError>, StoreError> {
-        let id = match self.resolve(id).await? {
+    pub async fn get(
+        &self,
+        id: &str,
+        of: Option<&ComponentName>,
+    ) -> Result<Result<SessionRecord, ResolveError>, StoreError> {
+        let id = match self.resolve(id, of).await? {
             Ok(id) => id,
             Err(error) => return Ok(Err(error)),
         };
@@ -280,6 +295,45 @@ impl Tracker {
             next,
             total,
         })
+    }
+
+    /// Records an act that is about no session.
+    ///
+    /// # Errors
+    ///
+    /// As [`SessionStore::apply`].
+    pub async fn record(
+        &self,
+        deed: Deed,
+        origin: Origin,
+        subject: Option<String>,
+    ) -> Result<(), StoreError> {
+        let received_at = self.clock.now();
+        let act = Act {
+            received_at,
+            origin,
+            subject,
+            deed,
+        };
+        self.store.record(act).await
+    }
+
+    /// Lists acts and closures by hand, newest first.
+    ///
+    /// # Errors
+    ///
+    /// As [`SessionStore::apply`].
+    pub async fn acts(&self, query: ActQuery) -> Result<ActPage, StoreError> {
+        self.store.acts(query).await
+    }
+
+    /// Gives the ids of all tokens that were revoked.
+    ///
+    /// # Errors
+    ///
+    /// As [`SessionStore::apply`].
+    pub async fn revoked_tokens(&self) -> Result<Vec<String>, StoreError> {
+        self.store.revoked_tokens().await
     }
 
     /// Tells how the store is.

@@ -17,9 +17,12 @@ pub use port_owner::PortOwner;
 
 use super::StartError;
 
-/// Listens on a loopback address.
-pub(super) async fn tcp(address: SocketAddr) -> Result<TcpListener, StartError> {
-    if !address.ip().is_loopback() {
+/// Listens on an address: on one that other machines can reach only where they need tokens.
+pub(super) async fn tcp(
+    address: SocketAddr,
+    wants_tokens: bool,
+) -> Result<TcpListener, StartError> {
+    if !address.ip().is_loopback() && !wants_tokens {
         return Err(StartError::NotLoopback(address));
     }
     let listener = TcpListener::bind(address).await;

@@ -25,16 +25,17 @@ use std::{
     thread::JoinHandle,
 };
 
-use session_model::SessionId;
+use session_model::{Act, SessionId};
 use tokio::sync::oneshot;
 
 use self::{
     reader::Readers,
     status::Status,
-    writer::{Answer, Job, Writer},
+    writer::{Answer, Job, Work, Writer},
 };
 use super::{
-    Change, ListQuery, Outcome, Page, SessionStore, StoreError, StoreFuture, StoreHealth, Stored,
+    ActPage, ActQuery, Change, ListQuery, Outcome, Page, SessionStore, StoreError, StoreFuture,
+    StoreHealth, Stored,
 };
 use crate::{causes, clock::Clock};
 
@@ -136,18 +137,15 @@ impl SqliteStore {
         })
     }
 
-    fn submit(
-        &self,
-        changes: Vec<Box<dyn Change>>,
-    ) -> Result<oneshot::Receiver<Answer>, StoreError> {
+    fn submit(&self, work: Work) -> Result<oneshot::Receiver<Answer>, StoreError> {
         let jobs = self.jobs.lock().unwrap_or_else(PoisonError::into_inner);
         let jobs = jobs.as_ref().ok_or(StoreError::Stopping)?;
-        let count = changes.len();
+        let count = work.len();
         if !self.status.queue(count) {
             return Err(StoreError::Overloaded);
         }
         let (reply, answer) = oneshot::channel();
-        jobs.send(Job { changes, reply }).map_err(|_| {
+        jobs.send(Job { work, reply }).map_err(|_| {
             self.status.taken(count);
             writer_gone()
         })?;
@@ -161,8 +159,25 @@ fn writer_gone() -> StoreError {
 
 impl SessionStore for SqliteStore {
     fn apply_all(&self, changes: Vec<Box<dyn Change>>) -> StoreFuture<'_, Vec<Outcome>> {
-        let submitted = self.submit(changes);
+        let submitted = self.submit(Work::Changes(changes));
         Box::pin(async move { submitted?.await.map_err(|_| writer_gone())? })
+    }
+
+    fn record(&self, act: Act) -> StoreFuture<'_, ()> {
+        let submitted = self.submit(Work::Act(Box::new(act)));
+        Box::pin(async move {
+            submitted?.await.map_err(|_| writer_gone())??;
+            Ok(())
+        })
+    }
+
+    fn acts(&self, query: ActQuery) -> StoreFuture<'_, ActPage> {
+        self.readers
+            .read(move |connection| reader::acts(connection, &query))
+    }
+
+    fn revoked_tokens(&self) -> StoreFuture<'_, Vec<String>> {
+        self.readers.read(reader::revoked_tokens)
     }
 
     fn get(&self, id: SessionId) -> StoreFuture<'_, Option<Stored>> {
@@ -263,11 +278,20 @@ impl ReadOnlyStore {
 
 impl SessionStore for ReadOnlyStore {
     fn apply_all(&self, _: Vec<Box<dyn Change>>) -> StoreFuture<'_, Vec<Outcome>> {
-        Box::pin(async {
-            Err(StoreError::Unavailable(
-                "it is open for reading only".to_owned(),
-            ))
-        })
+        Box::pin(async { Err(reading_only()) })
+    }
+
+    fn record(&self, _: Act) -> StoreFuture<'_, ()> {
+        Box::pin(async { Err(reading_only()) })
+    }
+
+    fn acts(&self, query: ActQuery) -> StoreFuture<'_, ActPage> {
+        self.0
+            .read(move |connection| reader::acts(connection, &query))
+    }
+
+    fn revoked_tokens(&self) -> StoreFuture<'_, Vec<String>> {
+        self.0.read(reader::revoked_tokens)
     }
 
     fn get(&self, id: SessionId) -> StoreFuture<'_, Option<Stored>> {
@@ -296,6 +320,10 @@ impl SessionStore for ReadOnlyStore {
         self.0.close();
         Box::pin(async { Ok(()) })
     }
+}
+
+fn reading_only() -> StoreError {
+    StoreError::Unavailable("it is open for reading only".to_owned())
 }
 
 /// Takes the lock beside the database.

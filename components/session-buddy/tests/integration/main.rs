@@ -12,6 +12,7 @@ mod http;
 mod ledger;
 mod manual;
 mod mcp;
+mod permissions;
 mod rules;
 mod stdio;
 mod tampering;

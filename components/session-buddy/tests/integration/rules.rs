@@ -11,17 +11,18 @@ use std::{
 use proptest::prelude::*;
 use serde_json::{Value, json};
 use session_buddy::{
+    auth::Voice,
     clock::Clock,
     store::{
-        Change, Decision, ListQuery, Outcome, Page, SessionStore, Standing, StoreFuture,
-        StoreHealth, Stored, Verdict, sqlite::SqliteStore,
+        ActPage, ActQuery, Change, Decision, ListQuery, Outcome, Page, SessionStore, Standing,
+        StoreFuture, StoreHealth, Stored, Verdict, sqlite::SqliteStore,
     },
     tracker::{Delivery, EndError, Tracker},
 };
 use session_model::{
-    EndKnownBy, Field, Session, SessionEndEvent, SessionEndResult, SessionHeartbeatEvent,
-    SessionHeartbeatResult, SessionId, SessionRecord, SessionStartEvent, SessionStartResult,
-    SessionStatus, Timestamp, Transport, fold::Origin,
+    Act, ActName, ActRecord, EndKnownBy, Field, Session, SessionEndEvent, SessionEndResult,
+    SessionHeartbeatEvent, SessionHeartbeatResult, SessionId, SessionRecord, SessionStartEvent,
+    SessionStartResult, SessionStatus, Timestamp, Transport, fold::Origin,
 };
 
 /// A clock that only moves when it is told to.
@@ -46,7 +47,7 @@ impl TestClock {
 
 /// The simplest store there is: what the real one must equal.
 #[derive(Default)]
-struct ModelStore(Mutex<HashMap<SessionId, Standing>>);
+struct ModelStore(Mutex<HashMap<SessionId, Standing>>, Mutex<Vec<Act>>);
 
 impl ModelStore {
     fn make(&self, change: Box<dyn Change>) -> Verdict {
@@ -100,6 +101,26 @@ impl SessionStore for ModelStore {
                 lease_expires_at: vitals.lease_expires_at,
             });
         Box::pin(async move { Ok(stored) })
+    }
+
+    fn record(&self, act: Act) -> StoreFuture<'_, ()> {
+        self.1.lock().unwrap().push(act);
+        Box::pin(async { Ok(()) })
+    }
+
+    fn acts(&self, query: ActQuery) -> StoreFuture<'_, ActPage> {
+        let acts = self.1.lock().unwrap();
+        let newest = acts.iter().rev().take(query.limit);
+        let acts = newest.map(|act| ActRecord::of(0, act.clone())).collect();
+        Box::pin(async { Ok(ActPage { acts, next: None }) })
+    }
+
+    fn revoked_tokens(&self) -> StoreFuture<'_, Vec<String>> {
+        let acts = self.1.lock().unwrap();
+        let deeds = acts.iter().map(|act| act.deed.clone());
+        let revoked = deeds.filter(|deed| deed.act == ActName::TokenRevoked);
+        let revoked = revoked.filter_map(|deed| deed.token_id).collect();
+        Box::pin(async { Ok(revoked) })
     }
 
     fn list(&self, _: ListQuery) -> StoreFuture<'_, Page> {
@@ -174,6 +195,7 @@ pub(crate) fn delivery() -> Delivery {
         origin,
         subject: None,
         sent_at: None,
+        voice: Voice::of_all(None),
     }
 }
 
@@ -262,7 +284,7 @@ impl Desk {
     fn record(&self, number: u32) -> SessionRecord {
         let id = start(number).session_id();
         self.runtime
-            .block_on(self.tracker.get(id.as_str()))
+            .block_on(self.tracker.get(id.as_str(), None))
             .unwrap()
             .unwrap()
     }

@@ -14,7 +14,7 @@ use std::{
 };
 
 use rusqlite::{Connection, OptionalExtension, TransactionBehavior};
-use session_model::Timestamp;
+use session_model::{Act, Timestamp};
 use tokio::sync::oneshot;
 use tracing::{error, info};
 use uuid::Uuid;
@@ -36,13 +36,31 @@ const BATCH_ENOUGH: usize = 256;
 /// How often a database that could not be used is tried again.
 const RETRY_INTERVAL: Duration = Duration::from_secs(1);
 
-/// Changes that wait to be made together, and whom to tell.
+/// What waits to be written.
+pub(super) enum Work {
+    /// Changes that are made together.
+    Changes(Vec<Box<dyn Change>>),
+    /// An act that is about no session.
+    Act(Box<Act>),
+}
+
+impl Work {
+    /// Counts its places in the queue.
+    pub(super) fn len(&self) -> usize {
+        match self {
+            Self::Changes(changes) => changes.len(),
+            Self::Act(_) => 1,
+        }
+    }
+}
+
+/// What waits to be written, and whom to tell.
 pub(super) struct Job {
-    pub(super) changes: Vec<Box<dyn Change>>,
+    pub(super) work: Work,
     pub(super) reply: oneshot::Sender<Answer>,
 }
 
-/// What came of the changes of a job.
+/// What came of the changes of a job; nothing, of an act.
 pub(super) type Answer = Result<Vec<Outcome>, StoreError>;
 
 /// The writer: its connection while it is trusted, and how to get another.
@@ -90,11 +108,11 @@ impl Writer {
     /// Writes until every sender is gone, then closes the database.
     pub(super) fn run(mut self, jobs: &Receiver<Job>) {
         while let Some(first) = self.next(jobs) {
-            let (mut count, mut batch) = (first.changes.len(), vec![first]);
+            let (mut count, mut batch) = (first.work.len(), vec![first]);
             while count < BATCH_ENOUGH {
                 match jobs.try_recv() {
                     Ok(job) => {
-                        count += job.changes.len();
+                        count += job.work.len();
                         batch.push(job);
                     }
                     Err(TryRecvError::Empty | TryRecvError::Disconnected) => break,
@@ -135,7 +153,7 @@ impl Writer {
     fn commit(&mut self, batch: Vec<Job>) {
         let (groups, replies): (Vec<_>, Vec<_>) = batch
             .into_iter()
-            .map(|Job { changes, reply }| (changes, reply))
+            .map(|Job { work, reply }| (work, reply))
             .unzip();
         let committed = self.chain().and_then(|chain| Ok(chain.commit(groups)?));
         match committed {
@@ -232,21 +250,19 @@ impl Chain {
         }))
     }
 
-    /// Makes groups of changes in one transaction. On an error nothing of them is made. A session whose record is
-    /// damaged does not keep the others from being made.
-    fn commit(
-        &mut self,
-        groups: Vec<Vec<Box<dyn Change>>>,
-    ) -> Result<Vec<Vec<Outcome>>, WriteError> {
+    /// Writes groups in one transaction. On an error nothing of them is written. A session whose record is damaged does
+    /// not keep the others from being changed.
+    fn commit(&mut self, groups: Vec<Work>) -> Result<Vec<Vec<Outcome>>, WriteError> {
         let transaction = self
             .connection
             .transaction_with_behavior(TransactionBehavior::Immediate)?;
         let mut writing = Writing::begin(&transaction, self.key, self.uuid, self.head);
-        let mut make = |changes: Vec<_>| {
-            changes
+        let mut make = |work| match work {
+            Work::Changes(changes) => changes
                 .into_iter()
                 .map(|change| writing.outcome(change))
-                .collect::<Result<_, _>>()
+                .collect::<Result<_, _>>(),
+            Work::Act(act) => writing.record(&act).map(|()| Vec::new()),
         };
         let outcomes = groups
             .into_iter()
