@@ -14,6 +14,7 @@ mod replay;
 mod shell;
 mod starts;
 mod table;
+mod terminal;
 mod tracking;
 
 use std::path::PathBuf;
@@ -69,6 +70,8 @@ enum What {
     Tracking,
     /// Time and memory of the example shell, tracked and not
     Shell,
+    /// From exec to the prompt, and from a key to the screen, at a terminal
+    Terminal,
     /// Delivery of what dead shells left
     Replay,
     /// What a server sees that returns to many clients
@@ -134,6 +137,9 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     }
     if chosen(What::Shell) {
         shell::measure(&setting)?;
+    }
+    if chosen(What::Terminal) {
+        terminal::measure(&setting)?;
     }
     if chosen(What::Replay) {
         replay::measure(&setting)?;

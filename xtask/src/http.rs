@@ -84,6 +84,18 @@ impl Connection {
         self.exchange().await
     }
 
+    /// Sends a request that somebody else wrote.
+    pub(crate) async fn forward(&mut self, request: &[u8]) -> io::Result<Answer<'_>> {
+        self.out.clear();
+        self.out.extend_from_slice(request);
+        self.exchange().await
+    }
+
+    /// Sends bytes and waits for nothing.
+    pub(crate) async fn send(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.stream.write_all(bytes).await
+    }
+
     async fn exchange(&mut self) -> io::Result<Answer<'_>> {
         self.stream.write_all(&self.out).await?;
         self.input.clear();
@@ -189,7 +201,8 @@ fn status(head: &str) -> io::Result<u16> {
         .ok_or_else(|| invalid("the answer has no status"))
 }
 
-fn header<'a>(head: &'a str, name: &str) -> Option<&'a str> {
+/// A header of a head.
+pub(crate) fn header<'a>(head: &'a str, name: &str) -> Option<&'a str> {
     let line = head.lines().find(|line| {
         line.get(..name.len())
             .is_some_and(|start| start.eq_ignore_ascii_case(name))

@@ -1,9 +1,11 @@
-//! Chores of the workspace: `cargo xtask test` and `cargo xtask bench`.
+//! Chores of the workspace: `cargo xtask test`, `cargo xtask bench` and `cargo xtask torture`.
 //!
 //! - [`mod@test`]: the two stages, hermetic and external, and the installation of what they need.
 //! - [`mod@bench`]: the figures, each beside its target, measured over whole paths with real processes.
-//! - [`kill9`]: the crash test; the external stage runs it.
+//! - [`torture`]: whatever can go wrong, at random, against an oracle; the external stage runs it for a minute.
 //! - [`shells`]: real shells and what goes wrong between them and the server; the external stage runs it.
+//!   [`world`] is where they and the torture live.
+//! - [`pty`]: a terminal with a program in it.
 //! - [`baseline`]: what the server is compared with, as a process of its own.
 //! - [`tracked`]: shells without a shell, as processes of their own; [`dead_shells`] is what they leave behind.
 //! - [`load`]: the load generator; [`http`] and [`event`] are what it sends; [`server`] is what it sends it to;
@@ -20,15 +22,17 @@ mod clock;
 mod dead_shells;
 mod event;
 mod http;
-mod kill9;
 mod listed;
 mod load;
 mod process;
+mod pty;
 mod server;
 mod shells;
 mod test;
+mod torture;
 mod tracked;
 mod workspace;
+mod world;
 
 use std::process::ExitCode;
 
@@ -48,9 +52,8 @@ enum Chore {
     Test(test::Options),
     /// Measure the figures and print them beside their targets
     Bench(bench::Options),
-    /// Kill the server at random moments under load and check what it kept
-    #[command(hide = true)]
-    Kill9(kill9::Options),
+    /// Kill, cut and fill at random, and compare what is on record with what happened
+    Torture(torture::Options),
     /// Open and end real shells, and check what the server says of them
     #[command(hide = true)]
     Shells(shells::Options),
@@ -72,7 +75,7 @@ fn main() -> ExitCode {
     let outcome = match Arguments::parse().chore {
         Chore::Test(options) => test::run(&options),
         Chore::Bench(options) => bench::run(&options),
-        Chore::Kill9(options) => kill9::run(&options),
+        Chore::Torture(options) => torture::run(&options),
         Chore::Shells(options) => shells::run(&options),
         Chore::Baseline => baseline::serve(),
         Chore::TrackedShell(options) => tracked::run(&options),

@@ -90,6 +90,11 @@ impl Server {
         Ok(Self { process, address })
     }
 
+    /// Whether it takes events.
+    pub(crate) fn is_ready(&self) -> bool {
+        is_ready(self.address)
+    }
+
     pub(crate) fn pid(&self) -> u32 {
         self.process.pid()
     }

@@ -1,8 +1,6 @@
 //! Real shells, a real server, and what goes wrong between them: whatever it is, the record names each shell exactly
 //! once, with the times and the end that it really had.
 
-mod world;
-
 use std::os::unix::net::UnixListener;
 use std::process::Stdio;
 
@@ -12,7 +10,7 @@ use rustix::process::Signal;
 use serde_json::Value;
 
 use crate::clock;
-use world::{Expected, World};
+use crate::world::{Expected, World};
 
 /// Which cases to run.
 #[derive(Args)]

@@ -92,9 +92,11 @@ fn external(report: &mut Report) -> Result<()> {
         ),
         program("mcp client", "mcp_client.py", 120),
         program("documents", "documents.py", 180),
+        program("from python", "from_python.py", 180),
+        program("quick start", "quick_start.py", 180),
         cargo(
-            "kill -9",
-            "run --quiet --locked -p xtask -- kill9 --kills 200",
+            "torture",
+            "run --quiet --locked -p xtask -- torture --minutes 1",
         ),
         cargo("shells", "run --quiet --locked -p xtask -- shells"),
     ] {

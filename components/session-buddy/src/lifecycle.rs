@@ -152,7 +152,7 @@ impl Server {
         let folder = lock_folder(&settings.state_folder, &info_path).await?;
         let tcp = match place {
             Place::Foreground | Place::Background { .. } => {
-                Some(doors::tcp(settings.address, trust.keys.is_some()).await?)
+                Some(doors::tcp(settings.address, trust.keys.is_some())?)
             }
             Place::Embedded => None,
         };

@@ -10,7 +10,12 @@ use crate::output::Format;
 #[derive(Args, Clone, Debug, Default)]
 pub struct ShellArgs {
     /// Run a script instead of asking for lines
-    #[arg(short = 'c', value_name = "SCRIPT", conflicts_with = "file")]
+    #[arg(
+        short = 'c',
+        value_name = "SCRIPT",
+        conflicts_with = "file",
+        allow_hyphen_values = true
+    )]
     pub script: Option<String>,
     /// Run the script in a file
     #[arg(value_name = "FILE")]

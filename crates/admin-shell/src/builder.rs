@@ -6,13 +6,14 @@ use session_model::ComponentName;
 
 use crate::{
     arguments::{self, ShellArgs},
-    engine::is_usable_name,
     helper::{Action, Context, Helper, HelperError, IntoAction, IntoReply, Magic, Object},
-    language::Signature,
+    language::{Signature, is_usable_name},
     output::Reply,
     shell::{self, Offer},
 };
 
+/// What every shell has.
+const BUILT_IN_NAMES: [&str; 5] = ["exit", "help", "quit", "shell", "sleep"];
 /// How long a script may run without a helper: 60 seconds. Nobody's arithmetic takes longer; an endless loop does.
 const SCRIPT_TIME_MAX: Duration = Duration::from_mins(1);
 
@@ -117,6 +118,7 @@ impl Builder {
         summary: &str,
         value: impl Fn() -> Value + Send + Sync + 'static,
     ) -> Self {
+        self.check_name(name);
         self.offer.objects.push(Object {
             name: name.to_owned(),
             summary: summary.to_owned(),
@@ -142,6 +144,9 @@ impl Builder {
             return self;
         };
         let (name, arguments) = call.split_once(' ').unwrap_or((call, ""));
+        if self.offer.magics.iter().any(|magic| magic.name == name) {
+            self.mistakes.push(format!("%{name} is there twice"));
+        }
         self.offer.magics.push(Magic {
             name: name.trim().to_owned(),
             arguments: arguments.trim().to_owned(),
@@ -196,18 +201,28 @@ impl Builder {
     fn add_helper(&mut self, signature: Signature, arity: usize, action: Action) {
         let name = &signature.name;
         let count = signature.parameters.len();
-        let mistake = if count != arity {
-            Some(format!(
+        if count != arity {
+            self.mistakes.push(format!(
                 "{name} is explained with {count} parameters and takes {arity}"
-            ))
-        } else if !is_usable_name(name) {
-            Some(format!("{name} is a word of the language"))
-        } else {
-            None
-        };
-        match mistake {
-            Some(mistake) => self.mistakes.push(mistake),
-            None => self.offer.helpers.push(Helper { signature, action }),
+            ));
+        }
+        if self
+            .offer
+            .helpers
+            .iter()
+            .any(|helper| helper.signature.name == *name)
+        {
+            self.mistakes.push(format!("{name} is there twice"));
+        }
+        self.check_name(name);
+        self.offer.helpers.push(Helper { signature, action });
+    }
+
+    /// Finds a mistake in a name that a helper or an object cannot have.
+    fn check_name(&mut self, name: &str) {
+        if !is_usable_name(name) || BUILT_IN_NAMES.contains(&name) {
+            self.mistakes
+                .push(format!("{name} is a word of the language, or no name"));
         }
     }
 }

@@ -69,6 +69,19 @@ impl Catalogue {
         self.objects.iter().find(|object| object.name == name)
     }
 
+    /// Gives the signature of a function that every shell has.
+    ///
+    /// # Panics
+    ///
+    /// When there is no such function.
+    pub(crate) fn built_in(&self, name: &str) -> &Signature {
+        let found = self
+            .built_in
+            .iter()
+            .find(|signature| signature.name == name);
+        found.expect("it is in the list")
+    }
+
     /// Gives the functions, the component's first.
     pub(crate) fn functions(&self) -> impl Iterator<Item = &Signature> {
         let own = self.helpers.iter().map(|helper| &helper.signature);
@@ -146,9 +159,13 @@ fn magic_call(magic: &dyn Described) -> String {
         .to_owned()
 }
 
+/// How long a name must be to look like another, in bytes: shorter ones look like too many.
+const SIMILAR_MIN: usize = 3;
+
 /// Gives the candidate that is at least 0.75 similar (Jaro-Winkler), the most similar one first.
 fn closest<'a>(name: &str, candidates: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     let scored = candidates.map(|candidate| (strsim::jaro_winkler(name, candidate), candidate));
+    let scored = scored.filter(|(_, candidate)| *candidate != name && name.len() >= SIMILAR_MIN);
     let best = scored.max_by(|(one, _), (other, _)| one.total_cmp(other));
     best.filter(|(score, _)| *score >= 0.75)
         .map(|(_, candidate)| candidate)

@@ -15,12 +15,14 @@ use session_client::Clock;
 
 use crate::output::View;
 
-/// Standard output and standard error. Nobody reading them is no error: what runs is told to stop by
-/// [`Console::is_closed`], and the shell leaves quietly.
+/// Standard output and standard error. Where standard output cannot be written what runs is stopped, and the shell
+/// leaves: quietly if its reader has gone.
 pub(crate) struct Console {
     clock: Clock,
     interactive: bool,
-    closed: AtomicBool,
+    problem: Mutex<Option<io::ErrorKind>>,
+    /// There is a problem; looked at while scripts run.
+    is_unread: AtomicBool,
     news: Mutex<News>,
 }
 
@@ -38,7 +40,8 @@ impl Console {
         Self {
             clock,
             interactive,
-            closed: AtomicBool::new(false),
+            problem: Mutex::new(None),
+            is_unread: AtomicBool::new(false),
             news: Mutex::new(News::Waiting(Vec::new())),
         }
     }
@@ -47,9 +50,14 @@ impl Console {
         self.interactive
     }
 
-    /// Tells whether nobody reads standard output any more.
-    pub(crate) fn is_closed(&self) -> bool {
-        self.closed.load(Ordering::Relaxed)
+    /// Tells why standard output cannot be written any more, if it cannot.
+    pub(crate) fn problem(&self) -> Option<io::ErrorKind> {
+        *self.problem.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Tells whether there is such a problem.
+    pub(crate) fn is_unread(&self) -> bool {
+        self.is_unread.load(Ordering::Relaxed)
     }
 
     /// Writes a line to standard output.
@@ -63,8 +71,10 @@ impl Console {
         let written = output
             .write_all(text.as_bytes())
             .and_then(|()| output.flush());
-        if written.is_err() {
-            self.closed.store(true, Ordering::Relaxed);
+        if let Err(error) = written {
+            let mut problem = self.problem.lock().unwrap_or_else(PoisonError::into_inner);
+            problem.get_or_insert(error.kind());
+            self.is_unread.store(true, Ordering::Relaxed);
         }
     }
 

@@ -6,7 +6,7 @@ mod limits;
 mod rows;
 mod values;
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 use rhai::{AST, Dynamic, Engine, EvalAltResult, Position, Scope};
 
@@ -16,7 +16,7 @@ use limits::{Clockwork, Stop};
 use crate::{
     catalogue::Catalogue,
     helper::Context,
-    language::{LAST_VALUE, Vocabulary, is_keyword, translate},
+    language::{LAST_VALUE, Translation, Vocabulary, translate},
     output::Reply,
 };
 
@@ -63,6 +63,22 @@ impl Interpreter {
         }
     }
 
+    /// Reads a script without running it.
+    ///
+    /// # Errors
+    ///
+    /// Where it cannot be read.
+    pub(crate) fn check(&self, source: &str) -> Result<(), ScriptError> {
+        let translation = translate(source, self);
+        match self.engine.compile(&translation.script) {
+            Ok(_) => Ok(()),
+            Err(error) => {
+                let error = EvalAltResult::ErrorParsing(*error.0, error.1);
+                Err(self.failure(&error, source, &translation))
+            }
+        }
+    }
+
     /// Runs what was typed. What it defines stays.
     pub(crate) fn run(&mut self, source: &str) -> Outcome {
         let translation = translate(source, self);
@@ -84,7 +100,7 @@ impl Interpreter {
         match outcome {
             Ok(value) => {
                 let reply = values::to_reply(&value);
-                if !value.is_unit() {
+                if !value.is_unit() && !value.is::<values::Named>() {
                     self.scope.set_value(LAST_VALUE, value);
                 }
                 Outcome::Done(reply)
@@ -92,7 +108,7 @@ impl Interpreter {
             Err(error) => match stop(&error) {
                 Some(Stop::Exit(code)) => Outcome::Exit(code),
                 Some(Stop::Interrupted) => Outcome::Interrupted,
-                Some(Stop::Closed) => Outcome::Exit(0),
+                Some(Stop::Unread) => Outcome::Done(Reply::Nothing),
                 Some(Stop::TooLong) | None => {
                     Outcome::Failed(self.failure(&error, source, &translation))
                 }
@@ -101,9 +117,9 @@ impl Interpreter {
     }
 
     /// Gives the names of the variables that scripts have made.
-    pub(crate) fn variables(&self) -> impl Iterator<Item = &str> {
+    pub(crate) fn variables(&self) -> BTreeSet<&str> {
         let names = self.scope.iter().map(|(name, _, _)| name);
-        names.filter(|name| *name != LAST_VALUE)
+        names.filter(|name| *name != LAST_VALUE).collect()
     }
 
     /// Gives the value of a variable or an object, to look at its fields.
@@ -118,7 +134,7 @@ impl Interpreter {
         &self,
         error: &EvalAltResult,
         source: &str,
-        translation: &crate::language::Translation,
+        translation: &Translation,
     ) -> ScriptError {
         let similar = |name: &str| self.catalogue.similar(name).map(str::to_owned);
         failure::of(error, &self.clockwork, &similar)
@@ -134,13 +150,8 @@ impl Vocabulary for Interpreter {
     }
 
     fn is_variable(&self, name: &str) -> bool {
-        self.scope.contains(name) || self.catalogue.object(name).is_some()
+        self.scope.contains(name)
     }
-}
-
-/// Tells whether a helper can have this name.
-pub(crate) fn is_usable_name(name: &str) -> bool {
-    !is_keyword(name)
 }
 
 /// Finds out whether a script was stopped.

@@ -19,7 +19,21 @@ use crate::{
 };
 
 /// What a helper does with its arguments, one for each parameter.
-pub type Action = Arc<dyn Fn(&Context, Vec<Value>) -> Result<Reply, HelperError> + Send + Sync>;
+pub type Action = Arc<dyn Fn(&Context, Vec<Value>) -> Result<Reply, ActionError> + Send + Sync>;
+
+/// Why an action gave no reply.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ActionError {
+    /// An argument has the wrong type.
+    Argument {
+        /// Its place, from 0.
+        place: usize,
+        /// What is wrong.
+        problem: String,
+    },
+    /// The helper failed.
+    Failed(HelperError),
+}
 
 /// What a magic does with what follows its name.
 pub(crate) type MagicAction =
@@ -56,10 +70,10 @@ pub(crate) enum Given {
     Named(String, Value),
 }
 
-impl Helper {
+impl Signature {
     /// Gives each parameter its argument.
     pub(crate) fn bind(&self, given: Vec<Given>) -> Result<Vec<Value>, HelperError> {
-        let parameters = &self.signature.parameters;
+        let parameters = &self.parameters;
         let mut values: Vec<Option<Value>> = vec![None; parameters.len()];
         let mut named = false;
         for (place, argument) in given.into_iter().enumerate() {
@@ -99,13 +113,13 @@ impl Helper {
 
     fn place(&self, name: &str) -> Result<usize, HelperError> {
         let has = |parameter: &Parameter| parameter.names.iter().any(|known| known == name);
-        let found = self.signature.parameters.iter().position(has);
+        let found = self.parameters.iter().position(has);
         found.ok_or_else(|| self.error(&format!("there is no parameter {name}")))
     }
 
-    fn error(&self, problem: &str) -> HelperError {
-        let call = self.signature.call();
-        HelperError::new(format!("{}(): {problem}", self.signature.name))
+    pub(crate) fn error(&self, problem: &str) -> HelperError {
+        let call = self.call();
+        HelperError::new(format!("{}(): {problem}", self.name))
             .hint(format!("it is called as {call}"))
     }
 }
@@ -118,11 +132,8 @@ mod tests {
 
     fn bind(given: Vec<Given>) -> Result<Vec<Value>, String> {
         let usage = "find(query, limit|n=10) - find";
-        let helper = Helper {
-            signature: Signature::parse(usage).unwrap(),
-            action: (|query: String, limit: i64| format!("{query} {limit}")).into_action(),
-        };
-        helper.bind(given).map_err(|error| error.to_string())
+        let signature = Signature::parse(usage).unwrap();
+        signature.bind(given).map_err(|error| error.to_string())
     }
 
     #[test]

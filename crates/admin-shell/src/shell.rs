@@ -11,9 +11,9 @@ mod watching;
 use std::{
     fs,
     io::{self, IsTerminal},
-    panic::{self, AssertUnwindSafe},
     process::ExitCode,
     sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc},
+    thread,
     time::Duration,
 };
 
@@ -38,6 +38,11 @@ use tracking::Tracking;
 
 /// How long a shell that must be tracked waits for a server: 5 seconds.
 const ACKNOWLEDGE_MAX: Duration = Duration::from_secs(5);
+/// How many lines and files may run one another, as `%run` and `%time` do.
+const DEPTH_MAX: usize = 16;
+/// The stack of the thread that scripts run on: 256 MiB, of which the system gives what is used. Values in values, which
+/// no limit of the engine bounds, are walked through on it.
+const STACK_BYTES: usize = 256 * 1024 * 1024;
 /// The exit code of a shell that must be tracked and is not: `EX_UNAVAILABLE` of sysexits.h.
 const NOT_TRACKED: u8 = 69;
 /// The exit code of a shell with a bug: that of a Rust program that panics.
@@ -63,6 +68,8 @@ struct Shell {
     log: Log,
     /// What was typed, the oldest line first.
     history: Vec<String>,
+    /// How many lines run one another at the moment.
+    depth: usize,
 }
 
 /// How a shell was left.
@@ -109,16 +116,29 @@ pub(crate) fn run(builder: Builder, arguments: &ShellArgs) -> ExitCode {
         ));
     }
     let run = || open(builder, arguments, &console, &tracking, interrupt, script);
-    // Whatever was half done goes with the shell.
-    let left = panic::catch_unwind(AssertUnwindSafe(run)).unwrap_or(Left {
-        reason: ExitReason::Panic,
-        code: PANICKED,
-    });
+    let left = on_own_stack(run);
     tracking.end(Ending {
         reason: left.reason,
         exit_code: left.code.into(),
     });
     ExitCode::from(left.code)
+}
+
+/// Runs the shell on a thread of its own, and gives how it was left. Whatever was half done in a panic goes with it.
+fn on_own_stack(run: impl FnOnce() -> Left + Send) -> Left {
+    let panicked = Left {
+        reason: ExitReason::Panic,
+        code: PANICKED,
+    };
+    thread::scope(|scope| {
+        let thread = thread::Builder::new()
+            .name("shell".to_owned())
+            .stack_size(STACK_BYTES);
+        match thread.spawn_scoped(scope, run) {
+            Ok(thread) => thread.join().unwrap_or(panicked),
+            Err(_) => panicked,
+        }
+    })
 }
 
 /// Gives the script that the arguments name.
@@ -141,11 +161,9 @@ fn open(
     script: Option<String>,
 ) -> Left {
     if builder.fail_closed
-        && let Err(cause) = tracking.wait_acknowledged(ACKNOWLEDGE_MAX)
+        && let Err(error) = tracking.wait_acknowledged(ACKNOWLEDGE_MAX)
     {
-        console.tell(format_args!(
-            "error: this shell must be tracked, and is not: {cause}\nhint: start the server with `session-buddy mcp start`"
-        ));
+        console.tell(error.for_people());
         return Left {
             reason: ExitReason::Error,
             code: NOT_TRACKED,
@@ -164,6 +182,11 @@ fn open(
     let mut input = match script {
         Some(script) => Input::of_text(&script),
         None if tracking_line.is_some() => {
+            if let Err(error) = signals::watch_terminal(tracking) {
+                console.tell(format_args!(
+                    "note: the end of the terminal is not noticed: {error}"
+                ));
+            }
             let (painted, is_painted) = mpsc::channel();
             watching::start(tracking, console, is_painted, tracking_line);
             Input::of_person(Surroundings {
@@ -219,24 +242,62 @@ impl Shell {
             records_errors: builder.records_errors,
             log: Log::default(),
             history: Vec::new(),
+            depth: 0,
         }
     }
 
     fn run(&mut self, input: &mut Input) -> Left {
+        for (statement, number) in input.whole() {
+            // Nothing of a script is done that cannot be read to its end.
+            if let Err(error) = self.check(statement) {
+                self.failed(&error.in_line(number));
+                return Left {
+                    reason: ExitReason::Error,
+                    code: 1,
+                };
+            }
+        }
+        let mut failures = 0;
         loop {
-            let next = match input.next(&self.context.console) {
-                Ok(Read::Line(line)) => self.take(&line),
+            let next = match input.next(&self.context) {
+                Ok(Read::Line(line, number)) => {
+                    failures = 0;
+                    self.take(&line, number)
+                }
                 Ok(Read::End(reason)) => Next::Leave(Left { reason, code: 0 }),
-                Err(error) => self.failed(&ScriptError::new(error.to_string(), None)),
+                Err(error) => {
+                    failures += 1;
+                    self.failed(&ScriptError::new(error.to_string(), None))
+                }
             };
-            if let Next::Leave(left) = next {
-                return left;
+            match next {
+                Next::Leave(left) => return left,
+                // A terminal that fails twice in a row does not come back.
+                Next::Line if failures < 2 => {}
+                Next::Line => {
+                    return Left {
+                        reason: ExitReason::Eof,
+                        code: 0,
+                    };
+                }
+            }
+        }
+    }
+
+    /// Reads a statement without running it.
+    fn check(&self, text: &str) -> Result<(), ScriptError> {
+        match Command::of(text) {
+            Command::Script(script) => self.interpreter().check(script),
+            Command::Nothing | Command::Magic { .. } | Command::System(_) | Command::Explain(_) => {
+                Ok(())
             }
         }
     }
 
     /// Takes what was typed, and says what came of it.
-    fn take(&mut self, line: &str) -> Next {
+    ///
+    /// `number` is its place in a script of several lines.
+    fn take(&mut self, line: &str, number: Option<usize>) -> Next {
         if Command::of(line) == Command::Nothing {
             return Next::Line;
         }
@@ -244,33 +305,66 @@ impl Shell {
         self.context.interrupt.clear();
         self.history.push(line.trim_end().to_owned());
         let outcome = match self.execute(line) {
-            Outcome::Exit(code) => Outcome::Exit(code),
             // What was interrupted may have failed, or ended early.
-            _ if self.context.is_interrupted() => Outcome::Interrupted,
+            Outcome::Failed(_) | Outcome::Done(Reply::Nothing) if self.context.is_interrupted() => {
+                Outcome::Interrupted
+            }
             outcome => outcome,
         };
-        if self.context.console.is_closed() {
-            return Next::Leave(Left {
-                reason: ExitReason::Exit,
-                code: 0,
-            });
+        if let Some(left) = self.unread() {
+            return Next::Leave(left);
         }
         match outcome {
             Outcome::Done(reply) => {
                 self.show(&reply);
-                Next::Line
+                if self.context.is_interrupted() {
+                    self.context
+                        .console
+                        .tell("interrupted too late: it was done");
+                }
+                self.unread().map_or(Next::Line, Next::Leave)
             }
             Outcome::Exit(code) => Next::Leave(Left {
                 reason: ExitReason::Exit,
                 code,
             }),
             Outcome::Interrupted => self.interrupted(),
-            Outcome::Failed(error) => self.failed(&error),
+            Outcome::Failed(error) => self.failed(&error.in_line(number)),
         }
+    }
+
+    /// Leaves where nobody reads what is written: quietly if its reader has gone.
+    fn unread(&self) -> Option<Left> {
+        let problem = self.context.console.problem()?;
+        if problem == io::ErrorKind::BrokenPipe {
+            return Some(Left {
+                reason: ExitReason::Exit,
+                code: 0,
+            });
+        }
+        let message = format!("cannot write to standard output: {problem}");
+        self.context
+            .console
+            .tell(ScriptError::new(message, None).for_people());
+        Some(Left {
+            reason: ExitReason::Error,
+            code: 1,
+        })
     }
 
     /// Does what was typed.
     fn execute(&mut self, line: &str) -> Outcome {
+        if self.depth >= DEPTH_MAX {
+            let message = format!("more than {DEPTH_MAX} lines and files run one another");
+            return Outcome::Failed(ScriptError::new(message, None));
+        }
+        self.depth += 1;
+        let outcome = self.execute_one(line);
+        self.depth -= 1;
+        outcome
+    }
+
+    fn execute_one(&mut self, line: &str) -> Outcome {
         match Command::of(line) {
             Command::Nothing => Outcome::Done(Reply::Nothing),
             Command::Script(script) => self.interpreter().run(script),
@@ -312,6 +406,12 @@ impl Shell {
             return;
         }
         let console = &self.context.console;
+        if let (Reply::Table(table), Format::Table) = (reply, self.format)
+            && table.is_empty()
+        {
+            console.tell(table.empty_text());
+            return;
+        }
         console.write(&reply.write(self.format, &console.view()));
     }
 

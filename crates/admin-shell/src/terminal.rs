@@ -2,6 +2,7 @@
 
 mod editor;
 mod highlighting;
+mod history;
 mod probe;
 mod prompt;
 
@@ -14,7 +15,8 @@ use std::{
 
 use reedline::{EditCommand, Reedline, Signal};
 
-use crate::{catalogue::Catalogue, console::Console, engine::Interpreter, language::is_complete};
+use crate::{catalogue::Catalogue, console::Console, engine::Interpreter, language::Statement};
+use history::Lines;
 use probe::Answer;
 pub(crate) use probe::position_report;
 use prompt::ShellPrompt;
@@ -36,6 +38,8 @@ pub(crate) struct Surroundings {
 /// A terminal with a line editor.
 pub(crate) struct Terminal {
     editor: Reedline,
+    /// Where lines are kept for the next session.
+    lines: Option<Lines>,
     prompt: ShellPrompt,
     console: Arc<Console>,
     /// What was typed before there was an editor.
@@ -78,12 +82,13 @@ impl Terminal {
         };
         let prompt = ShellPrompt::new(surroundings.prompt.clone(), surroundings.painted.clone());
         let console = Arc::clone(&surroundings.console);
-        let mut editor = editor::make(surroundings);
+        let (mut editor, lines) = editor::make(surroundings);
         if !typed.rest.is_empty() {
             editor.run_edit_commands(&[EditCommand::InsertString(typed.rest.clone())]);
         }
         Ok(Self {
             editor,
+            lines,
             prompt,
             console,
             typed,
@@ -104,8 +109,10 @@ impl Terminal {
             let signal = self.editor.read_line(&self.prompt);
             match signal.map_err(io::Error::other)? {
                 Signal::Success(line) => {
-                    // What cannot be written now is written with the next line.
-                    let _ = self.editor.sync_history();
+                    if let Some(lines) = &mut self.lines {
+                        // A line that cannot be kept can still be run.
+                        let _ = lines.append(&line);
+                    }
                     return Ok(Line::Line(line));
                 }
                 Signal::CtrlD => return Ok(Line::End),
@@ -118,22 +125,21 @@ impl Terminal {
 
     /// Gives what was typed before, with the prompt that it would have had.
     fn next_typed(&mut self) -> Option<Line> {
-        let mut text = String::new();
+        let mut statement = Statement::default();
         while let Some(line) = self.typed.lines.pop_front() {
             let Line::Line(line) = line else {
                 return Some(Line::End);
             };
-            self.console
-                .print(&self.prompt.before(&line, text.is_empty()));
-            text.push_str(&line);
-            if is_complete(&text) {
-                return Some(Line::Line(text));
+            let prompt = self.prompt.before(&line, statement.is_empty());
+            self.console.print(&prompt);
+            statement.push(&line);
+            if statement.is_whole() {
+                return Some(Line::Line(statement.take()));
             }
-            text.push('\n');
         }
-        if !text.is_empty() {
-            self.editor
-                .run_edit_commands(&[EditCommand::InsertString(text)]);
+        if !statement.is_empty() {
+            let begun = EditCommand::InsertString(statement.take() + "\n");
+            self.editor.run_edit_commands(&[begun]);
         }
         None
     }
@@ -156,8 +162,11 @@ impl Typed {
     /// Reads what was typed without an editor: Enter ends a line, Ctrl-C forgets it, Ctrl-D on an empty one is the end.
     pub(crate) fn of(bytes: &[u8]) -> Self {
         let mut typed = Self::new();
-        for c in String::from_utf8_lossy(bytes).chars() {
+        let text = String::from_utf8_lossy(bytes);
+        let mut letters = text.chars();
+        while let Some(c) = letters.next() {
             match c {
+                '\u{1b}' => skip_key(&mut letters),
                 '\r' | '\n' => {
                     let line = std::mem::take(&mut typed.rest);
                     typed.lines.push_back(Line::Line(line));
@@ -173,6 +182,15 @@ impl Typed {
     }
 }
 
+/// Passes over what a key sends that is no letter: `ESC [`, parameters, a final letter; or `ESC`, `O`, a letter.
+fn skip_key(letters: &mut std::str::Chars<'_>) {
+    match letters.next() {
+        Some('[') => drop(letters.find(|c| matches!(c, '@'..='~'))),
+        Some('O') => drop(letters.next()),
+        Some(_) | None => {}
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -182,6 +200,7 @@ mod tests {
         let typed = Typed::of(b"ps()\rab\x7fc\x03exit(\x04");
         assert_eq!(typed.lines, [Line::Line("ps()".to_owned())]);
         assert_eq!(typed.rest, "exit(");
+        assert_eq!(Typed::of(b"a\x1b[A\x1bOB\x1b[1;5Cb").rest, "ab");
         assert_eq!(Typed::of(b"\x04").lines, [Line::End]);
     }
 }

@@ -12,7 +12,7 @@ use crate::workspace;
 const STAGE: &str = "setup";
 
 /// A probe that fails when the packages are missing.
-const DEBIAN: [(&[&str], &[&str]); 8] = [
+const DEBIAN: [(&[&str], &[&str]); 9] = [
     (&["cc", "--version"], &["gcc", "libc6-dev"]),
     (&["python3", "--version"], &["python3"]),
     (
@@ -24,6 +24,7 @@ const DEBIAN: [(&[&str], &[&str]); 8] = [
     (&["jq", "--version"], &["jq"]),
     (&["setpriv", "--version"], &["util-linux"]),
     (&["tmux", "-V"], &["tmux"]),
+    (&["strace", "-V"], &["strace"]),
 ];
 
 /// Debian packages, by `apt-get`, as root or through `sudo`.

@@ -240,7 +240,14 @@ fn hint_for(error: &(dyn Error + 'static)) -> Option<&'static str> {
             OpenError::ChangedMigration { .. } => {
                 Some("use the session-buddy that made it, or a backup")
             }
-            OpenError::File { .. } | OpenError::Write(_) | OpenError::Database(_) => None,
+            OpenError::Damaged { .. } => Some(
+                "put a backup in its place, or move it away with its -wal and -shm to begin anew; what shells report waits \
+                 in their spool, and `session-buddy verify` looks at the whole record",
+            ),
+            OpenError::File { .. }
+            | OpenError::Place(_)
+            | OpenError::Write(_)
+            | OpenError::Database(_) => None,
         };
     }
     if let Some(error) = error.downcast_ref::<StateFolderError>() {

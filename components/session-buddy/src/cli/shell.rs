@@ -2,7 +2,7 @@
 
 use std::{process::ExitCode, time::Duration};
 
-use admin_shell::{AdminShell, HelperError, Reply, ShellArgs, Table};
+use admin_shell::{AdminShell, Context, HelperError, Reply, ShellArgs, Table};
 use anstream::eprintln;
 use session_model::{SessionFilter, words::SessionStatus};
 
@@ -72,27 +72,42 @@ fn shell(source: SourceArgs) -> admin_shell::Builder {
         .metadata("component_type", "manager")
         .helper(
             "ps(limit=20) - list the newest sessions",
-            move |limit: usize| list(&of_ps, &SessionFilter::default(), Columns::All, limit),
+            move |context: &Context, limit: i64| {
+                let limit = usize::try_from(limit)
+                    .ok()
+                    .filter(|limit| (1..=SHOWN_MAX).contains(limit))
+                    .ok_or_else(|| {
+                        HelperError::new(format!(
+                            "limit: 1 to {SHOWN_MAX} is expected, found {limit}"
+                        ))
+                    })?;
+                let all = SessionFilter::default();
+                list(context, &of_ps, &all, Columns::All, limit)
+            },
         )
         .helper(
             "active() - list open sessions, how long they run and whether they live",
-            move || list(&of_active, &open(), Columns::Open, usize::MAX),
+            move |context: &Context| list(context, &of_active, &open(), Columns::Open, SHOWN_MAX),
         )
         .magic(
             "%sessions [component] - list the newest sessions",
-            move |_, component| {
+            move |context, component| {
                 let mut filter = SessionFilter::default();
                 filter
                     .component
                     .extend(component.split_whitespace().map(str::to_owned));
-                list(&of_sessions, &filter, Columns::All, SESSIONS_SHOWN)
+                list(context, &of_sessions, &filter, Columns::All, SESSIONS_SHOWN)
             },
         )
-        .magic("%session <id> - show a session", move |_, id| {
-            show(&source, id)
+        .magic("%session <id> - show a session", move |context, id| {
+            show(context, &source, id)
         })
 }
 
+/// The most sessions that a helper lists; `list-sessions` knows no such bound.
+const SHOWN_MAX: usize = 10_000;
+/// How long a helper waits before it looks whether it is interrupted.
+const LOOK: Duration = Duration::from_millis(50);
 /// How many sessions `%sessions` shows.
 const SESSIONS_SHOWN: usize = 20;
 
@@ -103,6 +118,7 @@ fn open() -> SessionFilter {
 }
 
 fn list(
+    context: &Context,
     source: &SourceArgs,
     filter: &SessionFilter,
     columns: Columns,
@@ -125,16 +141,36 @@ fn list(
         }
         Ok(table)
     };
-    on_runtime(read).map_err(HelperError::from)
+    interruptible(context, read)
 }
 
-fn show(source: &SourceArgs, id: &str) -> Result<Reply, HelperError> {
+/// Waits for a server as long as the user does.
+fn interruptible<T>(
+    context: &Context,
+    work: impl Future<Output = Result<T, Failure>>,
+) -> Result<T, HelperError> {
+    let interrupted = async {
+        let mut looks = tokio::time::interval(LOOK);
+        while !context.is_interrupted() {
+            looks.tick().await;
+        }
+    };
+    let done = on_runtime(async {
+        tokio::select! {
+            done = work => done.map(Some),
+            () = interrupted => Ok(None),
+        }
+    })?;
+    done.ok_or_else(|| HelperError::new("interrupted"))
+}
+
+fn show(context: &Context, source: &SourceArgs, id: &str) -> Result<Reply, HelperError> {
     if id.is_empty() {
         return Err(HelperError::new(
             "%session takes an id, or a unique beginning of one",
         ));
     }
-    let session = on_runtime(async { source.to_read().await?.show(id).await })?;
+    let session = interruptible(context, async { source.to_read().await?.show(id).await })?;
     let zone = dates::zone(None).map_err(HelperError::new)?;
     Ok(Reply::Shown {
         text: panel::render(&session, &zone),

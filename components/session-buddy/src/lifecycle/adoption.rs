@@ -27,8 +27,12 @@ use super::ServerInfo;
 
 /// How long the spool is left alone after a look: 1 second.
 const PAUSE: Duration = Duration::from_secs(1);
-/// With many live shells a look takes longer; it takes at most one part in so many of a core.
+/// With many live shells a look takes longer; it takes at most one part in so many of a core, while the pause is within its
+/// bound.
 const PAUSE_PER_LOOK: u32 = 100;
+/// How long it is left alone at most: 2 seconds. A look that waited for a busy machine or a slow answer has cost nothing, and
+/// nobody who died meanwhile should have to wait for a hundred times that.
+const PAUSE_MAX: Duration = Duration::from_secs(2);
 /// How many files that cannot be used are remembered, so that each is said once.
 const REMEMBERED_MAX: usize = 1000;
 
@@ -76,6 +80,10 @@ fn is_here(socket: &Path, authority: &str) -> impl Fn(&Header) -> bool + Send + 
     }
 }
 
+fn pause_after(look: Duration) -> Duration {
+    (look * PAUSE_PER_LOOK).clamp(PAUSE, PAUSE_MAX)
+}
+
 /// Looks after the spool.
 struct Keeper {
     state_folder: PathBuf,
@@ -91,7 +99,7 @@ impl Keeper {
             loop {
                 let began = Instant::now();
                 self.look().await;
-                time::sleep(PAUSE.max(began.elapsed() * PAUSE_PER_LOOK)).await;
+                time::sleep(pause_after(began.elapsed())).await;
             }
         });
         // What is cut short waits for the next server.
@@ -132,6 +140,14 @@ impl Keeper {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_slow_look_holds_up_the_next_one_for_two_seconds_at_most() {
+        let pause = |look| pause_after(Duration::from_millis(look));
+        assert_eq!(pause(1), PAUSE);
+        assert_eq!(pause(15), Duration::from_millis(1500));
+        assert_eq!(pause(250), PAUSE_MAX);
+    }
 
     #[test]
     fn a_file_for_this_server_is_named_by_socket_or_address() {

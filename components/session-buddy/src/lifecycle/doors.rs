@@ -11,22 +11,22 @@ use std::{
 };
 
 use session_client::state_folder::{self, ShortPath};
-use tokio::net::{TcpListener, UnixListener};
+use tokio::net::{TcpListener, TcpSocket, UnixListener, UnixSocket};
 
 pub use port_owner::PortOwner;
 
 use super::StartError;
 
+/// How many connections may wait to be accepted. When all clients come back at once after a restart, those without a place
+/// are told nothing and ask again after seconds (TCP), or are refused (socket). The system caps it (`somaxconn`).
+const BACKLOG: u32 = 4096;
+
 /// Listens on an address: on one that other machines can reach only where they need tokens.
-pub(super) async fn tcp(
-    address: SocketAddr,
-    wants_tokens: bool,
-) -> Result<TcpListener, StartError> {
+pub(super) fn tcp(address: SocketAddr, wants_tokens: bool) -> Result<TcpListener, StartError> {
     if !address.ip().is_loopback() && !wants_tokens {
         return Err(StartError::NotLoopback(address));
     }
-    let listener = TcpListener::bind(address).await;
-    listener.map_err(|source| StartError::Listen {
+    listen(address).map_err(|source| StartError::Listen {
         address: address.to_string(),
         owner: match source.kind() {
             io::ErrorKind::AddrInUse => PortOwner::find(address),
@@ -34,6 +34,17 @@ pub(super) async fn tcp(
         },
         source,
     })
+}
+
+fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = match address {
+        SocketAddr::V4(_) => TcpSocket::new_v4(),
+        SocketAddr::V6(_) => TcpSocket::new_v6(),
+    }?;
+    // What a server before left in TIME_WAIT does not keep the port.
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(BACKLOG)
 }
 
 /// Listens on `session-buddy.sock` in the state folder, for its owner alone (mode 0600). The caller holds the folder's
@@ -50,7 +61,10 @@ pub(super) fn unix(state_folder: &Path) -> Result<(UnixListener, PathBuf), Start
         Ok(()) | Err(_) => {}
     }
     let short = ShortPath::of(&path).map_err(error)?;
-    let listener = UnixListener::bind(short.as_path()).map_err(error)?;
+    let socket = UnixSocket::new_stream().map_err(error)?;
+    socket.bind(short.as_path()).map_err(error)?;
+    // Before anybody can connect.
     fs::set_permissions(&path, Permissions::from_mode(0o600)).map_err(error)?;
+    let listener = socket.listen(BACKLOG).map_err(error)?;
     Ok((listener, path))
 }

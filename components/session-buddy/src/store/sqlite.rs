@@ -4,6 +4,7 @@
 //! file; readers need no lock, so that the CLI and `sqlite3` can look at any time.
 
 mod connection;
+mod place;
 mod reader;
 mod row;
 mod schema;
@@ -33,6 +34,8 @@ use self::{
     status::Status,
     writer::{Answer, Job, Work, Writer},
 };
+pub use place::PlaceError;
+
 use super::{
     ActPage, ActQuery, Change, ListQuery, Outcome, Page, SessionStore, StoreError, StoreFuture,
     StoreHealth, Stored,
@@ -75,6 +78,17 @@ pub enum OpenError {
         /// The step.
         number: i64,
     },
+    /// It does not say what was recorded.
+    #[error("it is damaged: {place}: {what}")]
+    Damaged {
+        /// Where the first difference stands.
+        place: String,
+        /// What it is.
+        what: String,
+    },
+    /// Its files are not where they were, or there is no room for more.
+    #[error(transparent)]
+    Place(#[from] PlaceError),
     /// A batch failed.
     #[error("a commit failed")]
     Write(#[source] Box<dyn Error + Send + Sync>),
@@ -119,7 +133,11 @@ impl SqliteStore {
     pub fn open(path: &Path, clock: &Clock) -> Result<Self, OpenError> {
         let lock = lock(path)?;
         let status = Arc::new(Status::default());
-        let writer = Writer::open(path.to_owned(), clock.now(), Arc::clone(&status))?;
+        let writer = Writer::open(path.to_owned(), clock.now(), Arc::clone(&status))
+            .map_err(|error| verify::explained(error, path))?;
+        let readers = Readers::beside(writer.place());
+        // With one connection open, reading goes on whatever becomes of the files.
+        readers.put_back(connection::read_only(path)?);
         let (jobs, waiting) = channel();
         let thread = std::thread::Builder::new().name("store-writer".to_owned());
         let thread = thread
@@ -131,7 +149,7 @@ impl SqliteStore {
         Ok(Self {
             jobs: Mutex::new(Some(jobs)),
             writer: Mutex::new(Some(thread)),
-            readers: Arc::new(Readers::new(path.to_owned())),
+            readers: Arc::new(readers),
             status,
             lock: Mutex::new(Some(lock)),
         })
@@ -270,7 +288,7 @@ impl ReadOnlyStore {
     /// When the file cannot be opened, is not ours or is newer.
     pub fn open(path: &Path) -> Result<Self, OpenError> {
         let connection = connection::read_only(path)?;
-        let readers = Readers::new(path.to_owned());
+        let readers = Readers::alone(path.to_owned());
         readers.put_back(connection);
         Ok(Self(Arc::new(readers)))
     }

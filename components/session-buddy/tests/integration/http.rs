@@ -1,12 +1,12 @@
 //! REST over TCP and over the Unix socket, and how a server stops.
 
-use std::{io::Write, os::unix::fs::PermissionsExt, path::Path};
+use std::{io::Write, net::TcpStream, os::unix::fs::PermissionsExt, path::Path, time::Duration};
 
 use rustix::process::Signal;
 use serde_json::{Value, json};
 
 use crate::harness::{
-    Answer, Server, call_body, end, five_sessions, numbers, request, start, with,
+    Answer, DEADLINE, Server, call_body, end, five_sessions, numbers, request, start, with,
 };
 
 #[test]
@@ -441,4 +441,25 @@ fn what_was_acknowledged_survives_a_crash() {
         "{}",
         ran.stdout
     );
+}
+
+#[test]
+fn hundreds_who_come_at_once_wait_for_their_turn() {
+    let server = Server::start();
+    // It accepts nobody now, as when all come back after a restart.
+    server.signal(Signal::STOP);
+    let waiting: Vec<_> = (0..400)
+        .map(|number| {
+            let come = TcpStream::connect_timeout(&server.address(), Duration::from_secs(5));
+            come.unwrap_or_else(|error| panic!("number {number}: {error}"))
+        })
+        .collect();
+    server.signal(Signal::CONT);
+    for mut stream in waiting {
+        stream
+            .write_all(&request("GET", "/health", &[], ""))
+            .unwrap();
+        stream.set_read_timeout(Some(DEADLINE)).unwrap();
+        assert_eq!(Answer::read(stream).status, 200);
+    }
 }

@@ -14,5 +14,7 @@ mod manual;
 mod mcp;
 mod permissions;
 mod rules;
+mod shell;
 mod stdio;
+mod storage;
 mod tampering;

@@ -4,9 +4,14 @@ use std::fmt::Write;
 
 use rhai::{Dynamic, EvalAltResult, ParseErrorType, Position};
 use session_model::escape::for_line;
+use unicode_width::UnicodeWidthStr;
 
 use super::{limits::Clockwork, values};
-use crate::{helper::HelperError, language::Translation, output::literal};
+use crate::{
+    helper::HelperError,
+    language::{LAST_VALUE, NAMED, Translation},
+    output::literal,
+};
 
 /// Gives the name that was probably meant by another.
 type Suggestion<'a> = &'a dyn Fn(&str) -> Option<String>;
@@ -17,6 +22,17 @@ pub(crate) struct ScriptError {
     pub(crate) message: String,
     pub(crate) hint: Option<String>,
     pub(crate) place: Option<Place>,
+    /// Of which script, where it is not what was just typed.
+    pub(crate) script: Option<Script>,
+}
+
+/// A script of several statements.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Script {
+    /// Its file, where it is in one.
+    file: Option<String>,
+    /// The line at which the statement begins, from 1.
+    line: usize,
 }
 
 /// A place in what was typed.
@@ -36,6 +52,25 @@ impl ScriptError {
             message: message.into(),
             hint,
             place: None,
+            script: None,
+        }
+    }
+
+    /// Says at which line of a script its statement begins.
+    pub(crate) fn in_line(self, line: Option<usize>) -> Self {
+        let script = line.map(|line| Script { file: None, line });
+        Self {
+            script: self.script.or(script),
+            ..self
+        }
+    }
+
+    /// Says at which line of a file its statement begins.
+    pub(crate) fn in_file(self, file: &str, line: usize) -> Self {
+        let file = Some(file.to_owned());
+        Self {
+            script: self.script.or(Some(Script { file, line })),
+            ..self
         }
     }
 
@@ -43,16 +78,43 @@ impl ScriptError {
     pub(crate) fn for_people(&self) -> String {
         let mut text = String::new();
         if let Some(place) = &self.place {
-            let line = for_line(&place.line.replace('\t', " ")).into_owned();
-            let blanks = " ".repeat(place.before);
-            // Writing to a String cannot fail.
-            let _ = writeln!(text, "  {line}\n  {blanks}^");
+            text.push_str(&place.for_people(self.script.as_ref()));
         }
         let _ = write!(text, "error: {}", literal::lines(&self.message));
         if let Some(hint) = &self.hint {
             let _ = write!(text, "\nhint: {}", literal::lines(hint));
         }
         text
+    }
+}
+
+/// How much of a line is shown on each side of the place, in characters.
+const SHOWN_MAX: usize = 60;
+
+impl Place {
+    /// Writes the line, or what is near the place, and a caret under the place.
+    fn for_people(&self, script: Option<&Script>) -> String {
+        let from = self.before.saturating_sub(SHOWN_MAX);
+        let shown = |part: &mut dyn Iterator<Item = char>| {
+            let part: String = part.map(|c| if c == '\t' { ' ' } else { c }).collect();
+            for_line(&part).into_owned()
+        };
+        let cut = if from > 0 { "…" } else { "" };
+        let head = shown(&mut self.line.chars().take(self.before).skip(from));
+        let head = format!("{cut}{head}");
+        let mut rest = self.line.chars().skip(self.before);
+        let tail = shown(&mut rest.by_ref().take(SHOWN_MAX));
+        let cut = if rest.next().is_some() { "…" } else { "" };
+        let margin = match script {
+            None => "  ".to_owned(),
+            Some(Script { file, line }) => {
+                let file = file.as_ref().map(|file| format!("{file}:"));
+                let number = line + self.number - 1;
+                format!("{}{number}: ", file.unwrap_or_default())
+            }
+        };
+        let blanks = " ".repeat(margin.width() + head.width());
+        format!("{margin}{head}{tail}{cut}\n{blanks}^\n")
     }
 }
 
@@ -120,10 +182,21 @@ fn words(
         EvalAltResult::ErrorRuntime(thrown, _) => of_thrown(thrown),
         EvalAltResult::ErrorInFunctionCall(name, _, inner, _) => {
             let (message, hint) = words(inner, clockwork, similar);
-            (format!("in {name}(): {message}"), hint)
+            // A function without a name.
+            if name.starts_with("anon$") {
+                (message, hint)
+            } else {
+                (format!("in {name}(): {message}"), hint)
+            }
+        }
+        EvalAltResult::ErrorVariableNotFound(name, _) if name == LAST_VALUE => {
+            ("there is no last value yet".to_owned(), None)
         }
         EvalAltResult::ErrorVariableNotFound(name, _) => {
             (format!("there is no {name}"), or_help(name))
+        }
+        EvalAltResult::ErrorFunctionNotFound(signature, _) if signature.starts_with(NAMED) => {
+            ("an argument has a name and no value".to_owned(), None)
         }
         EvalAltResult::ErrorFunctionNotFound(signature, _) => {
             let name = signature.split(" (").next().unwrap_or(signature);
@@ -131,10 +204,11 @@ fn words(
                 Some("()") | None | Some("") => {
                     (format!("there is no function {name}()"), or_help(name))
                 }
-                Some(types) => (
-                    format!("there is no function {name}() that takes {types}"),
-                    or_help(name),
-                ),
+                Some(types) => {
+                    let types = types.replace("&str | ImmutableString | String", "text");
+                    let message = format!("there is no function {name}() that takes {types}");
+                    (message, or_help(name))
+                }
             }
         }
         EvalAltResult::ErrorTerminated(_, _) => (

@@ -3,23 +3,24 @@
 use std::{any::TypeId, sync::Arc, time::Duration};
 
 use rhai::{Array, Dynamic, Engine, EvalAltResult, ImmutableString, Map, Module, Position};
+use serde_json::Value;
 
 use super::{
     limits::{Clockwork, Stop},
-    rows::{Row, Rows},
+    rows::{Row, Rows, Shown},
     values::{self, Named},
 };
 use crate::{
     catalogue::Catalogue,
-    helper::{Context, Given, Helper, HelperError},
-    language::{NAMED, script_name},
+    helper::{ActionError, Context, Given, Helper, HelperError},
+    language::{NAMED, Signature, script_name},
     output::{Reply, literal},
 };
 
 type Fallible = Result<Dynamic, Box<EvalAltResult>>;
 
-/// The most values that `print` takes.
-const PRINTED_MAX: usize = 8;
+/// The most arguments with which a function is found at all; what is too many is then its own error.
+const ARGUMENTS_MAX: usize = 8;
 
 /// Teaches an engine all names of the catalogue.
 pub(super) fn register(
@@ -28,63 +29,57 @@ pub(super) fn register(
     context: &Context,
     clockwork: &Clockwork,
 ) {
+    engine
+        .register_type_with_name::<Named>("an argument with a name")
+        .register_type_with_name::<HelperError>("error")
+        .register_fn(NAMED, |name: ImmutableString, value: Dynamic| Named {
+            name,
+            value,
+        });
     for helper in &catalogue.helpers {
         register_helper(engine, helper, context, clockwork);
     }
     register_objects(engine, catalogue);
     register_help(engine, catalogue);
-    register_leaving(engine);
+    register_leaving(engine, catalogue);
+    register_sleeping(engine, catalogue, context, clockwork);
     register_printing(engine, context);
-    register_sleeping(engine, context, clockwork);
-    engine.register_fn(NAMED, |name: ImmutableString, value: Dynamic| Named {
-        name,
-        value,
-    });
-}
-
-/// Replaces Rhai's `sleep`, which nothing interrupts.
-fn register_sleeping(engine: &mut Engine, context: &Context, clockwork: &Clockwork) {
-    let (context, clockwork) = (context.clone(), clockwork.clone());
-    let sleep = move |seconds: f64| -> Fallible {
-        let time = Duration::try_from_secs_f64(seconds);
-        let time =
-            time.map_err(|_| thrown(HelperError::new("sleep() takes a number of seconds")))?;
-        // What interrupts it stops the script too.
-        let _ = clockwork.stand_still(|| context.wait(time));
-        Ok(Dynamic::UNIT)
-    };
-    let whole = sleep.clone();
-    engine.register_fn("sleep", sleep);
-    #[expect(clippy::cast_precision_loss, reason = "nobody sleeps for 2^52 seconds")]
-    engine.register_fn("sleep", move |seconds: i64| whole(seconds as f64));
 }
 
 fn register_helper(engine: &mut Engine, helper: &Helper, context: &Context, clockwork: &Clockwork) {
-    let name = script_name(&helper.signature.name);
-    let most = helper.signature.parameters.len();
-    let (helper, context, clockwork) = (helper.clone(), context.clone(), clockwork.clone());
-    // One more than there are, so that the error is the helper's own.
-    register_raw(engine, &name, 0..=most + 1, move |arguments| {
-        let given: Vec<Given> = arguments.iter().map(values::given).collect();
-        let arguments = helper.bind(given)?;
-        clockwork.stand_still(|| (helper.action)(&context, arguments))
+    let action = Arc::clone(&helper.action);
+    let (context, clockwork) = (context.clone(), clockwork.clone());
+    register_bound(engine, &helper.signature, move |signature, arguments| {
+        let done = clockwork.stand_still(|| action(&context, arguments));
+        let error = match done {
+            Ok(reply) => return Ok(values::of_reply(reply)),
+            Err(ActionError::Failed(error)) => error,
+            Err(ActionError::Argument { place, problem }) => {
+                let name = signature.parameters.get(place);
+                let name = name.map_or("", |parameter| parameter.name());
+                signature.error(&format!("{name}: {problem}"))
+            }
+        };
+        Err(thrown(error))
     });
 }
 
-/// Registers a function of any arguments.
-fn register_raw(
+/// Registers a function whose arguments its signature tells.
+fn register_bound(
     engine: &mut Engine,
-    name: &str,
-    arities: impl IntoIterator<Item = usize>,
-    function: impl Fn(&[Dynamic]) -> Result<Reply, HelperError> + Send + Sync + 'static,
+    signature: &Signature,
+    function: impl Fn(&Signature, Vec<Value>) -> Fallible + Send + Sync + 'static,
 ) {
-    let function = Arc::new(function);
-    for arity in arities {
+    let name = script_name(&signature.name);
+    let function = Arc::new((signature.clone(), function));
+    for arity in 0..=ARGUMENTS_MAX {
         let function = Arc::clone(&function);
         let types = vec![TypeId::of::<Dynamic>(); arity];
-        engine.register_raw_fn(name, types, move |_, arguments| -> Fallible {
-            let arguments: Vec<_> = arguments.iter_mut().map(|value| value.take()).collect();
-            function(&arguments).map(values::of_reply).map_err(thrown)
+        engine.register_raw_fn(&name, types, move |_, arguments| -> Fallible {
+            let (signature, function) = &*function;
+            let given: Vec<Given> = arguments.iter().map(|value| values::given(value)).collect();
+            let bound = signature.bind(given).map_err(thrown)?;
+            function(signature, bound)
         });
     }
 }
@@ -100,7 +95,11 @@ fn thrown(error: HelperError) -> Box<EvalAltResult> {
 )]
 fn register_objects(engine: &mut Engine, catalogue: &Arc<Catalogue>) {
     let catalogue = Arc::clone(catalogue);
-    engine.on_var(move |name, _, _| {
+    engine.on_var(move |name, _, context| {
+        // What a script has made goes before.
+        if context.scope().contains(name) {
+            return Ok(None);
+        }
         let object = catalogue.object(name);
         Ok(object.map(|object| values::of_reply((object.value)())))
     });
@@ -113,41 +112,72 @@ fn register_objects(engine: &mut Engine, catalogue: &Arc<Catalogue>) {
 }
 
 fn register_help(engine: &mut Engine, catalogue: &Arc<Catalogue>) {
-    let catalogue = Arc::clone(catalogue);
-    register_raw(engine, "help", 0..=1, move |arguments| {
-        let Some(name) = arguments.first() else {
-            return Ok(Reply::Table(catalogue.overview()));
-        };
-        let name = values::to_value(name);
-        let name = name.as_str().unwrap_or_default().trim_end_matches("()");
-        catalogue.explain(name).ok_or_else(|| {
-            let error = HelperError::new(format!("there is no {name} to explain"));
-            match catalogue.similar(name) {
-                Some(similar) => error.hint(format!("did you mean {similar}?")),
-                None => error.hint("help() lists what there is"),
-            }
-        })
-    });
+    let own = Arc::clone(catalogue);
+    register_bound(
+        engine,
+        catalogue.built_in("help"),
+        move |signature, arguments| {
+            let name = match arguments.first() {
+                None | Some(Value::Null) => {
+                    return Ok(values::of_reply(Reply::Table(own.overview())));
+                }
+                Some(Value::String(name)) => name.trim_end_matches("()"),
+                Some(_) => return Err(thrown(signature.error("name: a text is expected"))),
+            };
+            let explained = own.explain(name).ok_or_else(|| {
+                let error = HelperError::new(format!("there is no {name} to explain"));
+                thrown(match own.similar(name) {
+                    Some(similar) => error.hint(format!("did you mean {similar}?")),
+                    None => error.hint("help() lists what there is"),
+                })
+            });
+            explained.map(values::of_reply)
+        },
+    );
 }
 
-fn register_leaving(engine: &mut Engine) {
-    let leave = |code: u8| -> Fallible {
-        Err(EvalAltResult::ErrorTerminated(Dynamic::from(Stop::Exit(code)), Position::NONE).into())
-    };
+fn register_leaving(engine: &mut Engine, catalogue: &Catalogue) {
     for name in ["exit", "quit"] {
-        engine.register_fn(name, move || leave(0));
-        engine.register_fn(name, move |code: i64| {
-            let checked = u8::try_from(code);
-            checked.map_or_else(
-                |_| {
-                    Err(thrown(HelperError::new(format!(
-                        "{name}() takes a code of 0 to 255"
-                    ))))
-                },
-                leave,
-            )
+        register_bound(engine, catalogue.built_in(name), |signature, arguments| {
+            let code = arguments.first().and_then(Value::as_u64);
+            match code.and_then(|code| u8::try_from(code).ok()) {
+                Some(code) => {
+                    let stop = Dynamic::from(Stop::Exit(code));
+                    Err(EvalAltResult::ErrorTerminated(stop, Position::NONE).into())
+                }
+                None => Err(thrown(signature.error("code: 0 to 255 is expected"))),
+            }
         });
     }
+}
+
+/// Replaces Rhai's `sleep`, which nothing interrupts, and which is one function for each type.
+fn register_sleeping(
+    engine: &mut Engine,
+    catalogue: &Catalogue,
+    context: &Context,
+    clockwork: &Clockwork,
+) {
+    let (context, clockwork) = (context.clone(), clockwork.clone());
+    let sleep = move |signature: &Signature, seconds: Option<f64>| -> Fallible {
+        let time = seconds.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
+        let wrong = || thrown(signature.error("seconds: a number of seconds is expected"));
+        let time = time.ok_or_else(wrong)?;
+        // What interrupts it stops the script too.
+        let _ = clockwork.stand_still(|| context.wait(time));
+        Ok(Dynamic::UNIT)
+    };
+    let signature = catalogue.built_in("sleep");
+    let (of_whole, whole) = (signature.clone(), sleep.clone());
+    #[expect(clippy::cast_precision_loss, reason = "nobody sleeps for 2^52 seconds")]
+    engine.register_fn("sleep", move |seconds: i64| {
+        whole(&of_whole, Some(seconds as f64))
+    });
+    let (of_float, float) = (signature.clone(), sleep.clone());
+    engine.register_fn("sleep", move |seconds: f64| float(&of_float, Some(seconds)));
+    register_bound(engine, signature, move |signature, arguments| {
+        sleep(signature, arguments.first().and_then(Value::as_f64))
+    });
 }
 
 /// Replaces Rhai's `print`, which is one function for each type.
@@ -172,14 +202,24 @@ fn register_printing(engine: &mut Engine, context: &Context) {
         Array,
         Map,
         Rows,
-        Row
+        Row,
+        Shown
     );
-    engine.register_fn("print", |error: &mut HelperError| error.to_string());
-    engine.register_fn("to_string", |error: &mut HelperError| error.to_string());
-    // What it gives is printed by the engine.
-    let several = (0..=PRINTED_MAX).filter(|count| *count != 1);
-    register_raw(engine, "print", several, move |arguments| {
-        let texts: Vec<_> = arguments.iter().map(plain).collect();
-        Ok(Reply::Value(texts.join(" ").into()))
+    engine.register_fn("print", |error: &mut HelperError| {
+        literal::lines(&error.to_string())
     });
+    engine.register_fn("to_string", |error: &mut HelperError| error.to_string());
+    engine.register_fn("print", |_: Named| -> Fallible {
+        Err(thrown(HelperError::new(
+            "print() takes no arguments with names",
+        )))
+    });
+    // What it gives is printed by the engine.
+    for arity in (0..=ARGUMENTS_MAX).filter(|arity| *arity != 1) {
+        let types = vec![TypeId::of::<Dynamic>(); arity];
+        engine.register_raw_fn("print", types, move |_, arguments| -> Fallible {
+            let texts: Vec<_> = arguments.iter().map(|value| plain(value)).collect();
+            Ok(texts.join(" ").into())
+        });
+    }
 }

@@ -29,8 +29,8 @@ pub(super) enum Stop {
     Interrupted,
     /// It took too long.
     TooLong,
-    /// Nobody reads what it writes.
-    Closed,
+    /// What it writes cannot be written.
+    Unread,
 }
 
 /// Measures how long a script runs by itself: while a helper works the clock stands still.
@@ -95,8 +95,8 @@ pub(super) fn set(engine: &mut Engine, clockwork: &Clockwork, console: &Arc<Cons
     engine.on_progress(move |operations| {
         let stop = if clockwork.interrupt.is_set() {
             Stop::Interrupted
-        } else if console.is_closed() {
-            Stop::Closed
+        } else if console.is_unread() {
+            Stop::Unread
         } else if operations % OPERATIONS_A_LOOK == 0 && clockwork.is_over() {
             Stop::TooLong
         } else {

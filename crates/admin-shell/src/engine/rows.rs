@@ -8,7 +8,7 @@ use rhai::{
 use serde_json::Value;
 
 use super::values;
-use crate::output::{Record, Table};
+use crate::output::{Record, Reply, Table};
 
 type Fallible<T> = Result<T, Box<EvalAltResult>>;
 
@@ -19,6 +19,29 @@ pub(super) struct Rows(Arc<Table>);
 /// A record as a value.
 #[derive(Clone)]
 pub(super) struct Row(Arc<Record>);
+
+/// Plain data that is shown in a way of its own.
+#[derive(Clone)]
+pub(super) struct Shown(Arc<(Value, String)>);
+
+impl Shown {
+    pub(super) fn new(value: Value, text: String) -> Self {
+        Self(Arc::new((value, text)))
+    }
+
+    pub(super) fn to_reply(&self) -> Reply {
+        let (value, text) = &*self.0;
+        Reply::Shown {
+            value: value.clone(),
+            text: text.clone(),
+        }
+    }
+
+    fn get(&self, key: &str) -> Fallible<Dynamic> {
+        let value = self.0.0.get(key).cloned();
+        value.map(values::of_value).ok_or_else(|| missing(key))
+    }
+}
 
 impl Rows {
     pub(super) fn new(table: Table) -> Self {
@@ -68,10 +91,8 @@ impl Row {
     }
 
     fn get(&self, key: &str) -> Fallible<Dynamic> {
-        let missing =
-            || EvalAltResult::ErrorPropertyNotFound(key.to_owned(), Position::NONE).into();
         let value = self.0.get(key).cloned();
-        value.map(values::of_value).ok_or_else(missing)
+        value.map(values::of_value).ok_or_else(|| missing(key))
     }
 }
 
@@ -89,6 +110,8 @@ pub(super) fn register(engine: &mut Engine) {
     engine
         .register_type_with_name::<Rows>("table")
         .register_type_with_name::<Row>("record")
+        .register_type_with_name::<Shown>("data")
+        .register_indexer_get(|shown: &mut Shown, key: ImmutableString| shown.get(&key))
         .register_iterator::<Rows>()
         .register_fn("len", |rows: &mut Rows| rows.len())
         .register_get("len", |rows: &mut Rows| rows.len())
@@ -109,6 +132,10 @@ pub(super) fn register(engine: &mut Engine) {
         .register_fn("contains", |row: &mut Row, key: &str| {
             row.0.get(key).is_some()
         });
+}
+
+fn missing(key: &str) -> Box<EvalAltResult> {
+    EvalAltResult::ErrorPropertyNotFound(key.to_owned(), Position::NONE).into()
 }
 
 /// Keeps the rows of which a function says so.
@@ -133,9 +160,7 @@ fn sort_by(rows: &mut Rows, key: &str) -> Fallible<Rows> {
     let mut keyed = Vec::with_capacity(rows.0.len());
     for (place, row) in rows.rows().enumerate() {
         let value = row.0.get(key).cloned();
-        let missing =
-            || EvalAltResult::ErrorPropertyNotFound(key.to_owned(), Position::NONE).into();
-        keyed.push((value.ok_or_else::<Box<EvalAltResult>, _>(missing)?, place));
+        keyed.push((value.ok_or_else(|| missing(key))?, place));
     }
     keyed.sort_by(|(one, _), (other, _)| order(one, other));
     Ok(rows.at_places(keyed.into_iter().map(|(_, place)| place)))

@@ -3,7 +3,7 @@
 use rhai::{Array, Dynamic, FnPtr, ImmutableString, Map};
 use serde_json::Value;
 
-use super::rows::{Row, Rows};
+use super::rows::{Row, Rows, Shown};
 use crate::{helper::Given, output::Reply};
 
 /// An argument that was given by name.
@@ -33,6 +33,9 @@ pub(super) fn to_reply(value: &Dynamic) -> Reply {
     }
     if let Some(row) = value.read_lock::<Row>() {
         return Reply::Record(row.record().clone());
+    }
+    if let Some(shown) = value.read_lock::<Shown>() {
+        return shown.to_reply();
     }
     Reply::Value(plain(value))
 }
@@ -68,7 +71,8 @@ fn plain(value: &Dynamic) -> Value {
 pub(super) fn of_reply(reply: Reply) -> Dynamic {
     match reply {
         Reply::Nothing => Dynamic::UNIT,
-        Reply::Value(value) | Reply::Shown { value, .. } => of_value(value),
+        Reply::Value(value) => of_value(value),
+        Reply::Shown { value, text } => Dynamic::from(Shown::new(value, text)),
         Reply::Table(table) => Dynamic::from(Rows::new(table)),
         Reply::Record(record) => Dynamic::from(Row::new(record)),
     }

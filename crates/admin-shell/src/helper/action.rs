@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
 
-use super::{Action, Context, HelperError};
+use super::{Action, ActionError, Context, HelperError};
 use crate::output::{Record, Reply, Table};
 
 /// What a helper may give: nothing, plain data, a [`Table`], a [`Record`], or a result of one of them.
@@ -97,10 +97,12 @@ pub trait IntoAction<Marker>: 'static {
 fn argument<T: DeserializeOwned>(
     arguments: &mut std::vec::IntoIter<Value>,
     place: usize,
-) -> Result<T, HelperError> {
+) -> Result<T, ActionError> {
     let value = arguments.next().unwrap_or_default();
-    serde_json::from_value(value)
-        .map_err(|error| HelperError::new(format!("argument {place}: {error}")))
+    serde_json::from_value(value).map_err(|error| ActionError::Argument {
+        place,
+        problem: error.to_string(),
+    })
 }
 
 macro_rules! actions {
@@ -116,7 +118,7 @@ macro_rules! actions {
             fn into_action(self) -> Action {
                 Arc::new(move |_, arguments| {
                     let mut _arguments = arguments.into_iter();
-                    self($(argument::<$type>(&mut _arguments, $place)?),*).into_reply()
+                    self($(argument::<$type>(&mut _arguments, $place)?),*).into_reply().map_err(ActionError::Failed)
                 })
             }
         }
@@ -132,7 +134,7 @@ macro_rules! actions {
             fn into_action(self) -> Action {
                 Arc::new(move |context, arguments| {
                     let mut _arguments = arguments.into_iter();
-                    self(context, $(argument::<$type>(&mut _arguments, $place)?),*).into_reply()
+                    self(context, $(argument::<$type>(&mut _arguments, $place)?),*).into_reply().map_err(ActionError::Failed)
                 })
             }
         }
@@ -140,7 +142,7 @@ macro_rules! actions {
 }
 
 actions!(0);
-actions!(1 A 1);
-actions!(2 A 1 B 2);
-actions!(3 A 1 B 2 C 3);
-actions!(4 A 1 B 2 C 3 D 4);
+actions!(1 A 0);
+actions!(2 A 0 B 1);
+actions!(3 A 0 B 1 C 2);
+actions!(4 A 0 B 1 C 2 D 3);

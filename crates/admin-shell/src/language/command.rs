@@ -1,5 +1,7 @@
 //! The kinds of a line.
 
+use super::tokens::{Kind, Token, tokens};
+
 /// A line, by what it asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Command<'a> {
@@ -33,6 +35,10 @@ impl<'a> Command<'a> {
         if text.is_empty() {
             return Self::Nothing;
         }
+        // As IPython has it: who types only the word wants to leave.
+        if matches!(text, "exit" | "quit") {
+            return Self::Script("exit()");
+        }
         if let Some(command) = text.strip_prefix('!') {
             return Self::System(command.trim());
         }
@@ -47,13 +53,8 @@ impl<'a> Command<'a> {
                 rest: rest.trim(),
             };
         }
-        let comment = |line: &str| {
-            let line = line.trim_start();
-            line.is_empty()
-                || line.starts_with("//")
-                || line.starts_with('#') && !line.starts_with("#{")
-        };
-        if text.lines().all(comment) {
+        let is_remark = |token: &Token| matches!(token.kind, Kind::Space | Kind::Comment { .. });
+        if tokens(text).iter().all(is_remark) {
             return Self::Nothing;
         }
         Self::Script(line)
@@ -72,6 +73,7 @@ mod tests {
             ("# a remark", Command::Nothing),
             ("// one\n# two", Command::Nothing),
             ("#{a: 1}", Command::Script("#{a: 1}")),
+            ("#\"a\"#", Command::Script("#\"a\"#")),
             ("%status", magic("status", "")),
             ("%repos  web api ", magic("repos", "web api")),
             ("! ls -l", Command::System("ls -l")),
@@ -80,6 +82,9 @@ mod tests {
             ("%status?", Command::Explain("%status")),
             ("a ?? b", Command::Script("a ?? b")),
             ("ps()", Command::Script("ps()")),
+            ("exit", Command::Script("exit()")),
+            (" quit ", Command::Script("exit()")),
+            ("exit(3)", Command::Script("exit(3)")),
         ] {
             assert_eq!(Command::of(line), command, "{line}");
         }

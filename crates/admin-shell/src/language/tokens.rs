@@ -57,24 +57,6 @@ pub(crate) fn tokens(source: &str) -> Vec<Token> {
     tokens
 }
 
-/// Tells whether a text can be run as it is: its brackets are closed, and so are its texts and comments that may go over
-/// several lines.
-///
-/// A quoted text that misses its end on its own line is complete: it is an error, which more lines would not mend.
-pub(crate) fn is_complete(source: &str) -> bool {
-    let mut depth = 0_usize;
-    for token in tokens(source) {
-        match (token.kind, token.text(source)) {
-            (Kind::Text { whole: false }, text) if text.starts_with('`') => return false,
-            (Kind::Comment { whole: false }, _) => return false,
-            (Kind::Sign, "(" | "[" | "{" | "#{") => depth += 1,
-            (Kind::Sign, ")" | "]" | "}") => depth = depth.saturating_sub(1),
-            _ => {}
-        }
-    }
-    depth == 0
-}
-
 /// Gives the kind and the length of the first word.
 fn next(rest: &str, first: char) -> (Kind, usize) {
     let run = |of: fn(char) -> bool| rest.find(|c| !of(c)).unwrap_or(rest.len());
@@ -82,9 +64,13 @@ fn next(rest: &str, first: char) -> (Kind, usize) {
         c if c.is_whitespace() => (Kind::Space, run(char::is_whitespace)),
         c if is_name_start(c) => (Kind::Name, run(is_name)),
         c if c.is_ascii_digit() => (Kind::Number, number(rest)),
-        '"' | '\'' | '`' => text(rest, first),
+        '`' => backticks(rest),
+        '"' | '\'' => text(rest, first),
         '/' if rest.starts_with("/*") => block_comment(rest),
         '/' if rest.starts_with("//") => (Kind::Comment { whole: true }, line(rest)),
+        '#' if raw_text(rest).is_some() => {
+            (Kind::Text { whole: true }, raw_text(rest).unwrap_or(1))
+        }
         // `#{` begins a map.
         '#' if !rest.starts_with("#{") => (Kind::Comment { whole: true }, line(rest)),
         c => {
@@ -130,11 +116,27 @@ fn text(rest: &str, quote: char) -> (Kind, usize) {
             _ if escaped => escaped = false,
             '\\' => escaped = true,
             c if c == quote => return (Kind::Text { whole: true }, at + 1),
-            '\n' if quote != '`' => return (Kind::Text { whole: false }, at),
+            '\n' => return (Kind::Text { whole: false }, at),
             _ => {}
         }
     }
     (Kind::Text { whole: false }, rest.len())
+}
+
+/// A text in backticks knows no escapes, and goes over several lines.
+fn backticks(rest: &str) -> (Kind, usize) {
+    match rest[1..].find('`') {
+        Some(end) => (Kind::Text { whole: true }, end + 2),
+        None => (Kind::Text { whole: false }, rest.len()),
+    }
+}
+
+/// Gives the length of a raw text: `#"..."#`, with as many `#` at its end as at its beginning.
+fn raw_text(rest: &str) -> Option<usize> {
+    let marks = rest.find(|c| c != '#')?;
+    let body = rest[marks..].strip_prefix('"')?;
+    let end = format!("\"{}", &rest[..marks]);
+    Some(marks + 1 + body.find(&end)? + end.len())
 }
 
 /// Rhai's comments nest.
@@ -165,26 +167,6 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_line_is_whole_when_what_it_opens_is_closed() {
-        for whole in [
-            "",
-            "ps()",
-            "let a = [1, (2), #{b: \"}\"}]",
-            "print('(') # (",
-            "let s = `a\nb`",
-            "/* { */ 1",
-            "1..5",
-            "say \"never ends",
-            ")",
-        ] {
-            assert!(is_complete(whole), "{whole}");
-        }
-        for part in ["fn f() {", "ps(", "`a\n", "/* /* */", "#{a: 1,", "[1,\n2"] {
-            assert!(!is_complete(part), "{part}");
-        }
-    }
-
-    #[test]
     fn words_are_what_they_look_like() {
         let kinds = |source: &str| -> Vec<(Kind, String)> {
             let words = tokens(source).into_iter();
@@ -205,6 +187,10 @@ mod tests {
             kinds("'it\\'s'"),
             [(Kind::Text { whole: true }, "'it\\'s'".to_owned())]
         );
+        for text in ["#\"raw \\\"#", "##\"a\"# b\"##", "`a\\`"] {
+            assert_eq!(kinds(text), [(Kind::Text { whole: true }, text.to_owned())]);
+        }
+        assert_eq!(kinds("#\"remark")[0].0, Kind::Comment { whole: true });
     }
 
     proptest! {

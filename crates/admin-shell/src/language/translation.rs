@@ -1,10 +1,12 @@
 //! From Python's simple spellings to Rhai.
 //!
-//! - `'text'` is a text, not a character; `# remark` is a comment.
+//! - `'text'` is a text, not a character, also where it is one letter long; `# remark` is a comment.
 //! - `errors(limit=5)` names its arguments.
 //! - `x = 1` makes `x` where there is none.
 //! - `_` is the last value; `help(refund)` needs no quotes.
 //! - A helper may be called what Rhai reserves and does not use, such as `sync`.
+//!
+//! What stands in `${...}` of a text in backticks is left as it is.
 //!
 //! `None`, `True` and `False` are constants of the engine.
 
@@ -17,25 +19,17 @@ pub(crate) const LAST_VALUE: &str = "last_value_";
 /// The function that makes a named argument.
 pub(crate) const NAMED: &str = "named_";
 
-/// Words that Rhai reserves and does not use (Rhai Book, "Keywords").
-const RESERVED: [&str; 37] = [
+/// Words that Rhai 1.27 reserves and does not use (its `token.rs`, which its book's list of keywords runs ahead of).
+const RESERVED: [&str; 26] = [
     "async",
     "await",
     "case",
-    "class",
-    "constructor",
     "default",
-    "each",
-    "enum",
-    "extends",
-    "from",
-    "function",
     "go",
     "goto",
     "is",
     "match",
     "module",
-    "namespace",
     "new",
     "nil",
     "null",
@@ -47,20 +41,31 @@ const RESERVED: [&str; 37] = [
     "static",
     "super",
     "sync",
-    "then",
     "thread",
-    "type",
     "use",
     "var",
     "void",
     "with",
     "yield",
-    "exec",
 ];
-/// Words of Rhai that may stand before a parenthesis that is no call's, or before `=` at the begin of a statement.
-const KEYWORDS: [&str; 22] = [
-    "as", "break", "catch", "const", "continue", "do", "else", "export", "fn", "for", "if",
-    "import", "in", "let", "loop", "private", "return", "switch", "throw", "try", "until", "while",
+/// Words of the language.
+const KEYWORDS: [&str; 25] = [
+    "as", "break", "catch", "const", "continue", "do", "else", "export", "false", "fn", "for",
+    "if", "import", "in", "let", "loop", "private", "return", "switch", "this", "throw", "true",
+    "try", "until", "while",
+];
+/// Functions of the language that cannot be others.
+const FUNCTIONS: [&str; 10] = [
+    "Fn",
+    "call",
+    "curry",
+    "debug",
+    "eval",
+    "is_def_fn",
+    "is_def_var",
+    "is_shared",
+    "print",
+    "type_of",
 ];
 
 /// What a translation must know of the shell.
@@ -118,6 +123,15 @@ pub(crate) fn script_name(helper: &str) -> String {
 /// Tells whether the language itself needs a word.
 pub(crate) fn is_keyword(word: &str) -> bool {
     KEYWORDS.contains(&word)
+}
+
+/// Tells whether a helper or an object can have a name.
+pub(crate) fn is_usable_name(name: &str) -> bool {
+    let letter = |c: char| c.is_ascii_alphabetic() || c == '_';
+    let is_name = name.starts_with(letter)
+        && name.chars().all(|c| letter(c) || c.is_ascii_digit())
+        && !name.trim_matches('_').is_empty();
+    is_name && !is_keyword(name) && !FUNCTIONS.contains(&name)
 }
 
 /// Translates what was typed.
@@ -181,8 +195,9 @@ impl Writer<'_> {
                 });
             }
             Kind::Text { whole: true } if word.starts_with('\'') => {
-                let text = double_quoted(word);
-                self.put(&text, token);
+                // Two texts in a row are an error, not one text.
+                let gap = if before.ends_with('\'') { " " } else { "" };
+                self.put(&format!("{gap}{}", double_quoted(word)), token);
             }
             Kind::Name => self.name(token, before, after),
             Kind::Sign => self.sign(token, before),
@@ -197,8 +212,10 @@ impl Writer<'_> {
         let of_something = matches!(before, "." | "?.");
         let assigned = after == "=" && !is_keyword(word);
         match self.open.last() {
-            _ if word == "_" && !of_something => self.put(LAST_VALUE, token),
-            Some(Open::Help) if before == "(" && after == ")" => {
+            _ if word == "_" && !of_something && !is_pattern(before, after) => {
+                self.put(LAST_VALUE, token);
+            }
+            Some(Open::Help) if before == "(" && after == ")" && !is_constant(word) => {
                 self.put(&format!("{word:?}"), token);
             }
             Some(Open::Call | Open::Help) if assigned && matches!(before, "(" | ",") => {
@@ -215,7 +232,7 @@ impl Writer<'_> {
                 self.put(&script_name(word), token);
             }
             _ => {
-                if before == "let" || before == "const" {
+                if matches!(before, "let" | "const") && self.open.is_empty() {
                     self.made.insert(word.to_owned());
                 }
                 self.copy(token);
@@ -250,7 +267,7 @@ impl Writer<'_> {
     }
 
     fn is_new(&self, name: &str) -> bool {
-        !self.vocabulary.is_variable(name) && !self.made.contains(name)
+        !is_constant(name) && !self.vocabulary.is_variable(name) && !self.made.contains(name)
     }
 
     fn replace_open(&mut self, open: Open) {
@@ -268,6 +285,16 @@ impl Writer<'_> {
     }
 }
 
+/// Tells whether a name is a constant of the engine.
+fn is_constant(name: &str) -> bool {
+    matches!(name, "None" | "True" | "False")
+}
+
+/// Tells whether `_` stands where nothing is asked for: as a pattern, a parameter, or the name of a member.
+fn is_pattern(before: &str, after: &str) -> bool {
+    matches!(before, "let" | "const" | "for" | "|") || matches!(after, "=>" | ":" | "in" | "|")
+}
+
 /// Tells whether a statement may begin behind a word.
 fn is_statement_start(before: &str) -> bool {
     matches!(before, "" | ";" | "}")
@@ -276,8 +303,19 @@ fn is_statement_start(before: &str) -> bool {
 /// Puts a text in single quotes into double ones.
 fn double_quoted(text: &str) -> String {
     let inner = &text[1..text.len() - 1];
-    let inner = inner.replace("\\'", "'").replace('"', "\\\"");
-    format!("\"{inner}\"")
+    let mut text = String::with_capacity(inner.len() + 2);
+    text.push('"');
+    let mut letters = inner.chars();
+    while let Some(c) = letters.next() {
+        match (c, letters.as_str().starts_with('\'')) {
+            ('\\', true) => text.extend(letters.next()),
+            ('\\', false) => text.extend([c].into_iter().chain(letters.next())),
+            ('"', _) => text.push_str("\\\""),
+            (c, _) => text.push(c),
+        }
+    }
+    text.push('"');
+    text
 }
 
 #[cfg(test)]
@@ -319,6 +357,12 @@ mod tests {
                 "help(\"sync\"); sync_(); x.sync()",
             ),
             ("#{a: '1'}", "#{a: \"1\"}"),
+            ("'a\\\"b'", "\"a\\\"b\""),
+            ("'it''s'", "\"it\" \"s\""),
+            (
+                "if true { let y = 1; } y = 2",
+                "if true { let y = 1; } let y = 2",
+            ),
         ] {
             assert_eq!(script(python), rhai, "{python}");
         }
@@ -333,6 +377,12 @@ mod tests {
             "print(`a ${1 + 1}`)",
             "print(\"=\" + ps()[0].id)",
             "while (a != b) { a += 1 }",
+            "switch 3 { 1 => \"a\", _ => \"b\" }",
+            "#{_: 1}",
+            "for _ in 0..3 { ps() }",
+            "[1].map(|_| 2)",
+            "#\"it's 'raw'\"#",
+            "True = 0",
         ] {
             assert_eq!(script(rhai), rhai);
         }

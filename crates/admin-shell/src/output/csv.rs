@@ -11,8 +11,8 @@ pub(super) fn write(reply: &Reply) -> String {
         Reply::Nothing => String::new(),
         Reply::Table(table) => lines(table),
         Reply::Record(record) => {
-            let (keys, values): (Vec<_>, Vec<_>) = record.columns().unzip();
-            [line(keys), line(values.into_iter().map(cell))].concat()
+            let (keys, values): (Vec<&str>, Vec<_>) = record.columns().unzip();
+            [header(keys), line(values.into_iter().map(cell))].concat()
         }
         Reply::Value(Value::Array(items))
         | Reply::Shown {
@@ -27,7 +27,12 @@ pub(super) fn write(reply: &Reply) -> String {
 
 fn lines(table: &Table) -> String {
     let rows = table.rows().map(|row| line(row.map(cell)));
-    std::iter::once(line(table.keys())).chain(rows).collect()
+    std::iter::once(header(table.keys())).chain(rows).collect()
+}
+
+/// Writes the names of columns, which may be keys of somebody else's data.
+fn header<'a>(keys: impl IntoIterator<Item = &'a str>) -> String {
+    line(keys.into_iter().map(|key| cell(&key.into())))
 }
 
 fn line(cells: impl IntoIterator<Item: AsRef<[u8]>>) -> String {

@@ -2,6 +2,7 @@
 
 use serde::{Serialize, ser::SerializeMap};
 use serde_json::{Map, Value};
+use session_model::escape;
 
 use super::{Cell, Kind, View, cell};
 
@@ -96,11 +97,13 @@ impl Record {
                 .iter()
                 .filter(|(field, cell)| !field.title.is_empty() && !cell.is_empty())
         };
-        let widths = shown().map(|(field, _)| cell::width(&field.title));
-        let titles = widths.max().unwrap_or(0) + 1;
+        // A title may be a key of somebody else's data.
+        let title_of = |field: &Field| format!("{}:", escape::for_line(&field.title));
+        let widths = shown().map(|(field, _)| cell::width(&title_of(field)));
+        let titles = widths.max().unwrap_or(0);
         let mut text = String::new();
         for (field, cell) in shown() {
-            let title = format!("{}:", field.title);
+            let title = title_of(field);
             let blanks = " ".repeat(titles.saturating_sub(cell::width(&title)));
             let mut value = cell.for_people(field.kind, view);
             if let Some(width) = view.width {

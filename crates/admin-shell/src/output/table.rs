@@ -2,6 +2,7 @@
 
 use serde::{Serialize, ser::SerializeMap};
 use serde_json::{Map, Value};
+use session_model::escape;
 
 use super::{Cell, Record, View, cell};
 
@@ -149,14 +150,15 @@ impl Table {
         self.rows.iter().map(map).collect()
     }
 
-    /// Writes it for people: the title and a line for each row, or that there are none.
+    /// Gives what people are told if there are no rows.
+    pub fn empty_text(&self) -> &str {
+        &self.empty
+    }
+
+    /// Writes it for people: the title and a line for each row; nothing if there are none.
     pub fn for_people(&self, view: &View) -> String {
         if self.rows.is_empty() {
-            return if self.empty.is_empty() {
-                String::new()
-            } else {
-                format!("{}\n", self.empty)
-            };
+            return String::new();
         }
         let mut shown = Shown::of(self, view);
         if let Some(width) = view.width {
@@ -201,7 +203,8 @@ impl Shown {
     fn of(table: &Table, view: &View) -> Self {
         let column = |(number, column): (usize, &Column)| {
             let shown = |row: &Vec<Cell>| row[number].for_people(column.kind, view);
-            let title = std::iter::once(column.title.clone());
+            // A title may be a key of somebody else's data.
+            let title = std::iter::once(escape::for_line(&column.title).into_owned());
             let cells: Vec<_> = title.chain(table.rows.iter().map(shown)).collect();
             ShownColumn {
                 rank: column.rank,

@@ -9,14 +9,15 @@ use session_model::ExitReason;
 
 use crate::{
     console::Console,
-    language::is_complete,
+    helper::Context,
+    language::{Numbered, Statement, statements},
     terminal::{CONTINUATION, INDICATOR, Line, Surroundings, Terminal, Typed, position_report},
 };
 
 /// What was read.
 pub(super) enum Read {
-    /// Something to run: a line, or several that belong together.
-    Line(String),
+    /// Something to run: a line, or several that belong together; and the number of the first one in a script of several.
+    Line(String, Option<usize>),
     /// The end, and what it means.
     End(ExitReason),
 }
@@ -24,7 +25,11 @@ pub(super) enum Read {
 /// A source of lines.
 pub(super) enum Input {
     /// A script that is there as a whole.
-    Text(VecDeque<String>),
+    Text {
+        statements: VecDeque<Numbered>,
+        /// Whether there are so many that it helps to number their lines.
+        is_numbered: bool,
+    },
     /// Standard input, with a prompt for a person.
     Lines {
         /// The prompt; none where nobody sits there.
@@ -41,13 +46,17 @@ pub(super) enum Input {
 pub(super) enum InputError {
     #[error("cannot read standard input: {0}")]
     Io(#[from] io::Error),
-    #[error("the input ends in the middle of {0:?}")]
+    #[error("the input ends in the middle of {:?}", beginning(.0))]
     Unfinished(String),
 }
 
 impl Input {
     pub(super) fn of_text(script: &str) -> Self {
-        Self::Text(script.lines().map(str::to_owned).collect())
+        let statements = VecDeque::from(statements(script));
+        Self::Text {
+            is_numbered: statements.len() > 1,
+            statements,
+        }
     }
 
     /// Standard input.
@@ -70,51 +79,80 @@ impl Input {
         }
     }
 
+    /// Gives what a script that is there as a whole has left.
+    pub(super) fn whole(&self) -> impl Iterator<Item = (&str, Option<usize>)> {
+        let (statements, is_numbered) = match self {
+            Self::Text {
+                statements,
+                is_numbered,
+            } => (Some(statements), *is_numbered),
+            Self::Lines { .. } | Self::Terminal(_) => (None, false),
+        };
+        let statements = statements.into_iter().flatten();
+        statements.map(move |statement| {
+            let number = is_numbered.then_some(statement.line);
+            (statement.text.as_str(), number)
+        })
+    }
+
     /// Reads until there is something that can be run.
     ///
     /// # Errors
     ///
     /// When the input cannot be read, or ends within what was begun.
-    pub(super) fn next(&mut self, console: &Console) -> Result<Read, InputError> {
-        let mut text = String::new();
+    pub(super) fn next(&mut self, context: &Context) -> Result<Read, InputError> {
+        let mut statement = Statement::default();
         loop {
             let line = match self {
                 Self::Terminal(terminal) => {
                     return Ok(match terminal.read()? {
-                        Line::Line(line) => Read::Line(line),
+                        Line::Line(line) => Read::Line(line, None),
                         Line::End => Read::End(ExitReason::Eof),
                     });
                 }
-                Self::Text(lines) => lines.pop_front(),
+                Self::Text {
+                    statements,
+                    is_numbered,
+                } => {
+                    let number = |line| is_numbered.then_some(line);
+                    return match statements.pop_front() {
+                        Some(cut) if cut.is_cut => Err(InputError::Unfinished(cut.text)),
+                        Some(Numbered { line, text, .. }) => Ok(Read::Line(text, number(line))),
+                        None => Ok(Read::End(self.end_reason())),
+                    };
+                }
                 Self::Lines { prompt, typed } => {
                     if let Some(prompt) = prompt {
-                        console.tell_news();
-                        console.write(if text.is_empty() {
-                            prompt
-                        } else {
-                            CONTINUATION
-                        });
+                        context.console.tell_news();
+                        let first = statement.is_empty();
+                        context
+                            .console
+                            .write(if first { prompt } else { CONTINUATION });
                     }
-                    plain_line(typed, console)?
+                    context.interrupt.clear();
+                    plain_line(typed, &context.console)?
                 }
             };
+            if context.is_interactive() && context.is_interrupted() {
+                // Ctrl-C forgets what was begun, and the terminal what was typed of the line.
+                statement = Statement::default();
+            }
             let Some(line) = line else {
-                if text.is_empty() {
+                if statement.is_empty() {
                     return Ok(Read::End(self.end_reason()));
                 }
-                return Err(InputError::Unfinished(text));
+                return Err(InputError::Unfinished(statement.take()));
             };
-            text.push_str(&line);
-            if is_complete(&text) {
-                return Ok(Read::Line(text));
+            statement.push(line.strip_prefix('\u{feff}').unwrap_or(&line));
+            if statement.is_whole() {
+                return Ok(Read::Line(statement.take(), None));
             }
-            text.push('\n');
         }
     }
 
     const fn end_reason(&self) -> ExitReason {
         match self {
-            Self::Text(_) => ExitReason::Exit,
+            Self::Text { .. } => ExitReason::Exit,
             Self::Lines { .. } | Self::Terminal(_) => ExitReason::Eof,
         }
     }
@@ -148,4 +186,10 @@ fn read_line() -> io::Result<Option<String>> {
     let line = String::from_utf8(bytes)
         .map_err(|_| io::Error::new(io::ErrorKind::InvalidData, "a line is not UTF-8"))?;
     Ok(Some(line.trim_end_matches(['\n', '\r']).to_owned()))
+}
+
+/// Gives the first line of a text, at most 60 characters of it.
+fn beginning(text: &str) -> String {
+    let line = text.lines().next().unwrap_or_default();
+    line.chars().take(60).collect()
 }

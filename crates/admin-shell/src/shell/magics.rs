@@ -8,7 +8,7 @@ use super::Shell;
 use crate::{
     catalogue::Described,
     engine::{Outcome, ScriptError},
-    language::is_complete,
+    language::statements,
     output::{Column, Kind, Record, Reply, Table},
 };
 
@@ -152,25 +152,22 @@ fn run_file(shell: &mut Shell, rest: &str) -> Outcome {
         Ok(script) => script,
         Err(error) => return usage(&format!("cannot read {rest}: {error}")),
     };
-    let mut text = String::new();
-    for line in script.lines() {
-        text.push_str(line);
-        if !is_complete(&text) {
-            text.push('\n');
-            continue;
+    for statement in statements(&script) {
+        if statement.is_cut {
+            return usage(&format!(
+                "{rest} ends in the middle of what begins in its line {}",
+                statement.line
+            ));
         }
-        match shell.execute(&std::mem::take(&mut text)) {
+        match shell.execute(&statement.text) {
             Outcome::Done(reply) => shell.show(&reply),
-            outcome @ (Outcome::Exit(_) | Outcome::Interrupted | Outcome::Failed(_)) => {
-                return outcome;
+            Outcome::Failed(error) => {
+                return Outcome::Failed(error.in_file(rest, statement.line));
             }
+            outcome @ (Outcome::Exit(_) | Outcome::Interrupted) => return outcome,
         }
     }
-    if text.is_empty() {
-        Outcome::Done(Reply::Nothing)
-    } else {
-        usage(&format!("{rest} ends in the middle of {text:?}"))
-    }
+    Outcome::Done(Reply::Nothing)
 }
 
 fn log(shell: &mut Shell, rest: &str) -> Outcome {

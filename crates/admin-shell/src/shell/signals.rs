@@ -1,8 +1,17 @@
 //! Signals that end a shell, or what runs in it.
 
-use std::{io, sync::Arc, thread};
+use std::{
+    fs,
+    io::{self, Write},
+    sync::Arc,
+    thread,
+};
 
-use rustix::termios::{OptionalActions, Termios, tcgetattr, tcsetattr};
+use rustix::{
+    event::{PollFd, PollFlags, poll},
+    io::Errno,
+    termios::{OptionalActions, Termios, tcgetattr, tcsetattr},
+};
 use session_client::Ending;
 use session_model::ExitReason;
 use signal_hook::{
@@ -13,6 +22,8 @@ use signal_hook::{
 use super::tracking::Tracking;
 use crate::interrupt::Interrupt;
 
+/// Ends bracketed paste (xterm's private mode 2004), which the line editor has switched on.
+const PASTE_AS_TYPED: &[u8] = b"\x1b[?2004l";
 /// Ctrl-C.
 pub(super) const INTERRUPT: i32 = SIGINT;
 
@@ -28,7 +39,11 @@ pub(super) fn watch(
     interrupt: &Interrupt,
     interactive: bool,
 ) -> io::Result<()> {
-    let mut signals = Signals::new([SIGTERM, SIGHUP, SIGQUIT, SIGINT])?;
+    let ignored = ignored();
+    // What whoever started the shell wants ignored, as nohup does, stays so.
+    let wanted = [SIGTERM, SIGHUP, SIGQUIT, SIGINT];
+    let wanted = wanted.into_iter().filter(|signal| !ignored(*signal));
+    let mut signals = Signals::new(wanted)?;
     let (tracking, interrupt) = (Arc::clone(tracking), interrupt.clone());
     let terminal = terminal();
     thread::Builder::new()
@@ -45,6 +60,36 @@ pub(super) fn watch(
     Ok(())
 }
 
+/// Starts a thread that leaves, as after SIGHUP, when the terminal is gone: it may be the terminal of another session, which
+/// gets no signal.
+pub(super) fn watch_terminal(tracking: &Arc<Tracking>) -> io::Result<()> {
+    let tracking = Arc::clone(tracking);
+    thread::Builder::new()
+        .name("terminal".to_owned())
+        .spawn(move || {
+            let stdin = io::stdin();
+            loop {
+                // Nothing is asked for, so that only what is told unasked ends the wait: hangup and error.
+                let mut watched = [PollFd::new(&stdin, PollFlags::empty())];
+                match poll(&mut watched, None) {
+                    Ok(_) => leave(&tracking, None, SIGHUP),
+                    Err(Errno::INTR) => {}
+                    Err(_) => return,
+                }
+            }
+        })?;
+    Ok(())
+}
+
+/// Gives which signals were ignored when this process began, as `/proc/self/status` says (proc(5): a mask whose lowest bit is
+/// signal 1); none where the system does not say.
+fn ignored() -> impl Fn(i32) -> bool {
+    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    let mask = line.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
+    move |signal| mask.is_some_and(|mask| mask >> (signal - 1) & 1 == 1)
+}
+
 fn leave(tracking: &Tracking, terminal: Option<&Termios>, signal: i32) -> ! {
     let code = exit_code(signal);
     tracking.end(Ending {
@@ -58,6 +103,7 @@ fn leave(tracking: &Tracking, terminal: Option<&Termios>, signal: i32) -> ! {
     if let Some(terminal) = terminal {
         // It may be gone.
         let _ = tcsetattr(io::stdin(), OptionalActions::Now, terminal);
+        let _ = io::stderr().write_all(PASTE_AS_TYPED);
     }
     std::process::exit(code.into())
 }

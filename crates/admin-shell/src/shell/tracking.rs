@@ -14,6 +14,7 @@ use session_model::{SessionId, SessionType};
 use crate::{
     arguments::ShellArgs,
     builder::Builder,
+    engine::ScriptError,
     helper::Object,
     output::{Record, Reply},
 };
@@ -101,11 +102,25 @@ impl Tracking {
         }
     }
 
-    pub(super) fn wait_acknowledged(&self, patience: Duration) -> Result<(), String> {
-        match &self.state {
-            State::On(emitter) => emitter.wait_acknowledged(patience),
-            State::Off(by) => Err(format!("tracking is off ({by})")),
-        }
+    /// Waits until a server has acknowledged the start.
+    ///
+    /// # Errors
+    ///
+    /// Why none has, for people.
+    pub(super) fn wait_acknowledged(&self, patience: Duration) -> Result<(), ScriptError> {
+        let (cause, hint) = match &self.state {
+            State::On(emitter) => match emitter.wait_acknowledged(patience) {
+                Ok(()) => return Ok(()),
+                Err(cause) if emitter.status().refused.is_some() => (cause, None),
+                Err(cause) => {
+                    let hint = "start the server with `session-buddy mcp start`";
+                    (cause, Some(hint.to_owned()))
+                }
+            },
+            State::Off(by) => (format!("tracking is off ({by})"), None),
+        };
+        let message = format!("this shell must be tracked, and is not: {cause}");
+        Err(ScriptError::new(message, hint))
     }
 
     pub(super) fn count_command(&self) {

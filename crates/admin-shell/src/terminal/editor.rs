@@ -1,37 +1,25 @@
 //! The editor, put together.
 
-use std::{
-    fs::OpenOptions,
-    io,
-    os::unix::fs::OpenOptionsExt,
-    path::Path,
-    sync::{Arc, Mutex},
-};
+use std::sync::{Arc, Mutex};
 
 use nu_ansi_term::{Color, Style};
 use reedline::{
-    ColumnarMenu, Completer, CompletionResult, DefaultHinter, Emacs, ExternalPrinter,
-    FileBackedHistory, KeyCode, KeyModifiers, MenuBuilder, Reedline, ReedlineEvent, ReedlineMenu,
-    Span, Suggestion, ValidationResult, Validator, default_emacs_keybindings,
+    ColumnarMenu, Completer, CompletionResult, DefaultHinter, Emacs, ExternalPrinter, KeyCode,
+    KeyModifiers, MenuBuilder, Reedline, ReedlineEvent, ReedlineMenu, Span, Suggestion,
+    ValidationResult, Validator, default_emacs_keybindings,
 };
-use rustix::fs::OFlags;
-use session_client::state_folder;
 
-use super::{INDICATOR, Surroundings, highlighting::Colours};
+use super::{INDICATOR, Surroundings, highlighting::Colours, history::Lines};
 use crate::{
-    catalogue::Catalogue,
-    completion::candidates,
-    engine::Interpreter,
-    language::{Command, is_complete},
+    catalogue::Catalogue, completion::candidates, engine::Interpreter, language::is_whole,
 };
 
-/// How many lines are kept from one session to the next.
-const HISTORY_LINES_MAX: usize = 100_000;
 /// How many lines from outside wait for the prompt; further ones wait for a place.
 const OUTSIDE_LINES_MAX: usize = 64;
 const MENU: &str = "completion";
 
-pub(super) fn make(surroundings: Surroundings) -> Reedline {
+/// Makes an editor; gives the file of lines too, if there is one.
+pub(super) fn make(surroundings: Surroundings) -> (Reedline, Option<Lines>) {
     let Surroundings {
         history,
         catalogue,
@@ -65,6 +53,7 @@ pub(super) fn make(surroundings: Surroundings) -> Reedline {
     };
     let editor = Reedline::create()
         .with_ansi_colors(colours)
+        .use_bracketed_paste(true)
         .with_edit_mode(Box::new(Emacs::new(keys)))
         .with_completer(Box::new(completer))
         .with_quick_completions(true)
@@ -78,31 +67,19 @@ pub(super) fn make(surroundings: Surroundings) -> Reedline {
         // What begins with a blank is not kept, as in other shells.
         .with_history_exclusion_prefix(Some(" ".to_owned()))
         .with_external_printer(printer);
-    let Some(path) = history else { return editor };
-    match open_history(&path) {
-        Ok(history) => editor.with_history(Box::new(history)),
+    let Some(path) = history else {
+        return (editor, None);
+    };
+    match Lines::open(&path) {
+        Ok((lines, history)) => (editor.with_history(Box::new(history)), Some(lines)),
         Err(error) => {
             console.tell(format_args!(
                 "note: lines are not kept for the next session: {}: {error}",
                 path.display()
             ));
-            editor
+            (editor, None)
         }
     }
-}
-
-/// Opens the file of lines, for its owner alone.
-fn open_history(path: &Path) -> io::Result<FileBackedHistory> {
-    if let Some(folder) = path.parent() {
-        state_folder::prepare(folder).map_err(io::Error::other)?;
-    }
-    OpenOptions::new()
-        .append(true)
-        .create(true)
-        .mode(0o600)
-        .custom_flags(OFlags::NOFOLLOW.bits().cast_signed())
-        .open(path)?;
-    FileBackedHistory::with_file(HISTORY_LINES_MAX, path.to_owned()).map_err(io::Error::other)
 }
 
 /// Offers the names of the shell.
@@ -133,13 +110,10 @@ struct Whole;
 
 impl Validator for Whole {
     fn validate(&self, line: &str) -> ValidationResult {
-        match Command::of(line) {
-            Command::Script(script) if !is_complete(script) => ValidationResult::Incomplete,
-            Command::Script(_)
-            | Command::Nothing
-            | Command::Magic { .. }
-            | Command::System(_)
-            | Command::Explain(_) => ValidationResult::Complete,
+        if is_whole(line) {
+            ValidationResult::Complete
+        } else {
+            ValidationResult::Incomplete
         }
     }
 }

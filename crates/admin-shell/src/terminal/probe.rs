@@ -7,6 +7,7 @@ use std::{
 
 use rustix::{
     event::{PollFd, PollFlags, Timespec, poll},
+    io::Errno,
     termios::{OptionalActions, Termios, tcgetattr, tcsetattr},
 };
 
@@ -38,13 +39,18 @@ pub(super) fn ask() -> io::Result<Answer> {
             return Ok(Answer { bytes, came: true });
         }
         let left = until.saturating_duration_since(Instant::now());
-        if left.is_zero() || !is_readable(left)? {
+        if left.is_zero() {
             return Ok(Answer { bytes, came: false });
         }
+        if !is_readable(left)? {
+            continue;
+        }
         let mut buffer = [0; 256];
-        match rustix::io::read(io::stdin(), &mut buffer)? {
-            0 => return Ok(Answer { bytes, came: false }),
-            count => bytes.extend_from_slice(&buffer[..count]),
+        match rustix::io::read(io::stdin(), &mut buffer) {
+            Ok(0) => return Ok(Answer { bytes, came: false }),
+            Ok(count) => bytes.extend_from_slice(&buffer[..count]),
+            Err(Errno::INTR) => {}
+            Err(error) => return Err(error.into()),
         }
     }
 }
@@ -72,7 +78,7 @@ fn is_readable(patience: Duration) -> io::Result<bool> {
     match poll(&mut watched, Some(&patience)) {
         Ok(count) => Ok(count > 0),
         // A signal is no answer; the time that is left is looked at again.
-        Err(rustix::io::Errno::INTR) => Ok(true),
+        Err(Errno::INTR) => Ok(false),
         Err(error) => Err(error.into()),
     }
 }

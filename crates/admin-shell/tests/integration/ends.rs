@@ -82,3 +82,19 @@ fn a_reader_that_has_seen_enough_is_no_error() {
     assert_eq!(shell.stop_reading(), expected);
     home.session().assert_ended("exit", 0, 1, 0);
 }
+
+#[test]
+fn a_signal_that_is_ignored_stays_so() {
+    let home = Home::new();
+    let billing = home.command("billing", &[]);
+    let script = format!(
+        "trap '' HUP; exec {} -c \"print('here'); loop {{}}\"",
+        billing.get_program().display()
+    );
+    let mut shell = home.open_command(home.command_of("/bin/sh", &["-c", &script]));
+    assert_eq!(shell.read_line(), "here\n");
+    shell.signal(Signal::HUP);
+    shell.signal(Signal::TERM);
+    assert_eq!(shell.leave().code, Some(143));
+    home.session().assert_ended("signal", 143, 1, 0);
+}

@@ -53,7 +53,16 @@ impl Home {
     pub(crate) fn command(&self, example: &str, arguments: &[&str]) -> Command {
         let tests = std::env::current_exe().unwrap();
         let examples = tests.parent().unwrap().with_file_name("examples");
-        let mut command = Command::new(examples.join(example));
+        self.command_of(examples.join(example), arguments)
+    }
+
+    /// A program that uses this state folder.
+    pub(crate) fn command_of(
+        &self,
+        program: impl AsRef<std::ffi::OsStr>,
+        arguments: &[&str],
+    ) -> Command {
+        let mut command = Command::new(program);
         for (name, _) in std::env::vars_os() {
             let text = name.to_string_lossy();
             let ours = ["SESSION_BUDDY_", "MAHAVISHNU_", "ONEIRIC_", "BILLING_"];
@@ -87,8 +96,11 @@ impl Home {
     }
 
     pub(crate) fn open(&self, arguments: &[&str]) -> Open {
-        let mut process = self
-            .command("billing", arguments)
+        self.open_command(self.command("billing", arguments))
+    }
+
+    pub(crate) fn open_command(&self, mut command: Command) -> Open {
+        let mut process = command
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())

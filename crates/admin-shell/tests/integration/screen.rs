@@ -42,6 +42,15 @@ impl Screen {
 
     /// Opens a terminal that may not answer when it is asked where the cursor is.
     pub(crate) fn of(shell: Command, columns: u16, answers: bool) -> Self {
+        Self::made(shell, columns, answers, &["--ctty"])
+    }
+
+    /// Opens a terminal that is not the one of the shell's session, so that its end sends no signal.
+    pub(crate) fn of_nobody(shell: Command) -> Self {
+        Self::made(shell, 80, true, &[])
+    }
+
+    fn made(shell: Command, columns: u16, answers: bool, session: &[&str]) -> Self {
         let flags = OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC;
         let terminal = openpt(flags).unwrap();
         grantpt(&terminal).unwrap();
@@ -63,7 +72,7 @@ impl Screen {
         let end = || other_end.try_clone().unwrap();
         // In a session of its own, whose terminal this is.
         let mut command = Command::new("setsid");
-        command.arg("--ctty").arg(shell.get_program());
+        command.args(session).arg(shell.get_program());
         command.args(shell.get_args()).env("TERM", "xterm-256color");
         for (name, value) in shell.get_envs() {
             match value {

@@ -38,7 +38,9 @@ fn rows_are_a_table_for_people_and_exact_for_programs() {
     value
     '=1+1
     ");
-    assert_eq!(script("orders('Nobody')"), "no orders\n");
+    let none = home.run(&["-c", "orders('Nobody')"]);
+    let expected = (Some(0), "", "no orders\n");
+    assert_eq!((none.code, &*none.output, &*none.errors), expected);
 }
 
 #[test]
@@ -64,7 +66,7 @@ fn pythons_simple_spellings_work() {
     let python = "
 x = orders(customer='Ada')  # Ada's
 print(x[0].cents, None, True)
-y = 'it''s'
+y = 'it\\'s'
 print(shell.session_tracker._circuit_open_until)
 x[0].cents
 _ + 1
@@ -144,8 +146,8 @@ fn an_error_shows_its_place_and_what_to_do() {
     hint: did you mean orders?
     ");
     assert_snapshot!(error("x = 1\nprint('a'); x + nope"), @"
-      print('a'); x + nope
-                      ^
+    2: print('a'); x + nope
+                       ^
     error: there is no nope
     hint: help() lists what there is
     ");
@@ -158,7 +160,8 @@ fn an_error_shows_its_place_and_what_to_do() {
     assert_snapshot!(error("refund('x')"), @r#"
       refund('x')
       ^
-    error: argument 1: invalid type: string "x", expected i64
+    error: refund(): order_id: invalid type: string "x", expected i64
+    hint: it is called as refund(order_id)
     "#);
     assert_snapshot!(error("refund(7)"), @"
       refund(7)
@@ -188,9 +191,14 @@ fn an_error_shows_its_place_and_what_to_do() {
     assert_snapshot!(error("exit(256)"), @"
       exit(256)
       ^
-    error: exit() takes a code of 0 to 255
+    error: exit(): code: 0 to 255 is expected
+    hint: it is called as exit(code=0)
     ");
-    assert_snapshot!(error("fn f() {"), @r#"error: the input ends in the middle of "fn f() {\n""#);
+    assert_snapshot!(error("fn f() {"), @"
+      fn f() {
+              ^
+    error: this cannot be read: expecting '}' to terminate this block
+    ");
 }
 
 #[test]
@@ -204,6 +212,13 @@ fn text_from_elsewhere_does_not_act_on_the_terminal() {
     assert_eq!(script("print(\"\\x1b[31m\\ttab\")"), "\\u{1b}[31m\ttab\n");
     assert_eq!(script("\"\\x1b[31m\""), "'\\u{1b}[31m'\n");
     assert_eq!(script("[#{a: \"\\x07\"}]"), "a\n\\u{7}\n");
+    // Keys are somebody's data too.
+    assert_eq!(script("#{\"\\x07\": 1}"), "\\u{7}: 1\n");
+    assert_eq!(script("[#{\"\\x07\": 1}]"), "\\u{7}\n1\n");
+    let csv = Home::new().run(&["--format", "csv", "-c", "[#{\"=\\x07\": 1}]"]);
+    assert_eq!(csv.succeeded(), "'=\\u{7}\n1\n");
+    let caught = "try { help(\"\\x07\") } catch (e) { print(e) }";
+    assert_eq!(script(caught), "there is no \\u{7} to explain\n");
 }
 
 #[test]
@@ -216,4 +231,97 @@ fn wrong_usage_is_2_and_a_missing_file_is_1() {
         "error: cannot read /nonexistent: No such file or directory (os error 2)\n"
     );
     assert!(home.spooled().is_empty());
+}
+
+#[test]
+fn what_every_shell_has_is_called_as_help_says() {
+    let home = Home::new();
+    for (call, code) in [("exit(code=3)", 3), ("quit(4)", 4), ("exit()", 0)] {
+        assert_eq!(home.script(call).code, Some(code), "{call}");
+    }
+    assert_eq!(script("help(name='refund')"), script("help(refund)"));
+    assert_eq!(script("help(None)"), script("help()"));
+    assert_eq!(
+        script("sleep(seconds=0.001)\nsleep(0)\nprint()\nprint(1, 'a')"),
+        "\n1 a\n"
+    );
+    for (call, problem) in [
+        ("exit('x')", "exit(): code: 0 to 255 is expected"),
+        ("exit(1, 2)", "exit(): there are more than 1 arguments"),
+        ("help(5)", "help(): name: a text is expected"),
+        (
+            "sleep('x')",
+            "sleep(): seconds: a number of seconds is expected",
+        ),
+        ("print(value=1)", "print() takes no arguments with names"),
+        ("orders(customer=)", "an argument has a name and no value"),
+    ] {
+        let errors = error(call);
+        assert!(
+            errors.contains(&format!("error: {problem}\n")),
+            "{call}: {errors}"
+        );
+    }
+}
+
+#[test]
+fn rhai_means_what_it_means() {
+    for (rhai, written) in [
+        ("switch 3 { 1 => 'a', _ => 'b' }", "'b'\n"),
+        ("fn f(shell) { shell } f(5)", "5\n"),
+        ("for shell in [7] { print(shell) }", "7\n"),
+        ("shell = 5\nshell", "5\n"),
+        ("#\"raw 'text'\"#", "\"raw 'text'\"\n"),
+        ("print(`a\\`)", "a\\\n"),
+        ("orders()\n  .len()", "3\n"),
+        ("let x = 1 +\n  2\nx", "3\n"),
+        ("if false {\n 1 }\nelse {\n 2 }", "2\n"),
+        ("try { throw 'x' }\ncatch (e) { print(e) }", "x\n"),
+        ("-1 + 2", "1\n"),
+        ("\u{feff}1", "1\n"),
+        ("let a = []; for i in 0..3000 { a = [a]; } a.len()", "1\n"),
+    ] {
+        assert_eq!(script(rhai), written, "{rhai}");
+    }
+}
+
+#[test]
+fn a_script_that_cannot_be_read_does_nothing() {
+    assert_snapshot!(error("print('done')\n\nlet x = 1 +* 2"), @"
+    3: let x = 1 +* 2
+                  ^
+    error: this cannot be read: unexpected '*'
+    ");
+}
+
+#[test]
+fn a_file_that_runs_itself_is_an_error() {
+    let home = Home::new();
+    let file = home.path().join("again");
+    let run = format!("%run {}", file.display());
+    std::fs::write(&file, &run).unwrap();
+    let expected = "error: more than 16 lines and files run one another\n";
+    assert_eq!(home.script(&run).failed(1), expected);
+    let times = "%time ".repeat(20_000) + "1";
+    assert_eq!(home.script(&times).failed(1), expected);
+}
+
+#[test]
+fn magics_and_commands_are_a_line_whatever_is_in_them() {
+    assert_eq!(script("!echo 'a /* ('\nprint(1)"), "a /* (\n1\n");
+    let none = Home::new().script("%customer O`Brien\nprint(1)");
+    assert_eq!((&*none.output, &*none.errors), ("1\n", "no orders\n"));
+}
+
+#[test]
+fn output_that_cannot_be_written_is_an_error() {
+    let mut command = Home::new().command("billing", &["-c", "orders()"]);
+    command.stdout(std::fs::File::create("/dev/full").unwrap());
+    let output = command.output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    let errors = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(
+        errors,
+        "error: cannot write to standard output: no storage space\n"
+    );
 }

@@ -155,6 +155,15 @@ fn a_terminal_that_is_closed_leaves_an_end() {
 }
 
 #[test]
+fn a_terminal_that_goes_without_a_signal_leaves_an_end_too() {
+    let home = Home::new();
+    let mut screen = Screen::of_nobody(home.command("billing", &[]));
+    screen.wait_for_line(PROMPT);
+    assert_eq!(screen.close(), Some(129));
+    home.session().assert_ended("signal", 129, 0, 0);
+}
+
+#[test]
 fn a_terminal_without_an_editor_gets_plain_lines() {
     let silent = |home: &Home| Screen::of(home.command("billing", &[]), 80, false);
     let dumb = |home: &Home| {

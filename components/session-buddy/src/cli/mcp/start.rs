@@ -207,12 +207,14 @@ fn failure(error: &StartError) -> Failure {
             ExitStatus::Configuration
         }
         StartError::Database { source, .. } => match source {
-            OpenError::Foreign | OpenError::Newer { .. } | OpenError::ChangedMigration { .. } => {
-                ExitStatus::Configuration
-            }
+            OpenError::Foreign
+            | OpenError::Newer { .. }
+            | OpenError::ChangedMigration { .. }
+            | OpenError::Damaged { .. } => ExitStatus::Configuration,
             OpenError::File { .. }
             | OpenError::Locked
             | OpenError::Busy
+            | OpenError::Place(_)
             | OpenError::Write(_)
             | OpenError::Database(_) => ExitStatus::Failed,
         },

@@ -2,6 +2,7 @@
 
 use std::{
     fs::{File, OpenOptions},
+    io,
     os::unix::fs::OpenOptionsExt,
     path::Path,
     time::Duration,
@@ -41,11 +42,7 @@ pub(super) fn create(path: &Path) -> Result<(), OpenError> {
 
 /// Opens an existing database for writing. Everything that it can read is on disk when this returns.
 pub(super) fn read_write(path: &Path) -> Result<Connection, OpenError> {
-    // SQLite says only that it cannot; the system says why.
-    File::open(path).map_err(|source| OpenError::File {
-        path: path.to_owned(),
-        source,
-    })?;
+    look_at(path)?;
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(path, flags)?;
     connection.busy_timeout(BUSY_TIMEOUT)?;
@@ -65,12 +62,14 @@ pub(super) fn read_write(path: &Path) -> Result<Connection, OpenError> {
     }
 }
 
+/// Commits a page, to see whether that is possible. No page says anything else afterwards.
+pub(super) fn try_to_write(connection: &Connection) -> rusqlite::Result<()> {
+    connection.pragma_update(None, "user_version", 0)
+}
+
 /// Opens an existing database for reading.
 pub(super) fn read_only(path: &Path) -> Result<Connection, OpenError> {
-    File::open(path).map_err(|source| OpenError::File {
-        path: path.to_owned(),
-        source,
-    })?;
+    look_at(path)?;
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(path, flags)?;
     connection.busy_timeout(BUSY_TIMEOUT)?;
@@ -79,10 +78,37 @@ pub(super) fn read_only(path: &Path) -> Result<Connection, OpenError> {
     Ok(connection)
 }
 
-/// Brings the WAL into the database, on disk, and empties it. Tells whether that could be done: a reader that holds on
-/// to an older state keeps it from being emptied, and SQLite says so in the answer, not as an error.
-pub(super) fn checkpoint(connection: &Connection) -> rusqlite::Result<bool> {
-    connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| {
-        row.get::<_, i64>(0).map(|busy| busy == 0)
+/// Says why a file cannot be read; SQLite says only that it cannot. The file is not opened for that: closing it again would
+/// take away the locks that SQLite has on it in this process, and the next `sqlite3` that ends would believe that it was the
+/// last one, and remove the WAL that the writer writes.
+fn look_at(path: &Path) -> Result<(), OpenError> {
+    rustix::fs::access(path, rustix::fs::Access::READ_OK).map_err(|error| OpenError::File {
+        path: path.to_owned(),
+        source: error.into(),
     })
+}
+
+/// Brings the WAL into the database, on disk, and empties it, on disk too. Tells whether that could be done: a reader that
+/// holds on to an older state keeps it from being emptied, and SQLite says so in the answer, not as an error.
+///
+/// SQLite does not sync a WAL that it has emptied. After a sync that failed the old one may still stand on the disk without
+/// what it failed to take; a power cut would bring it back over a database that has all of it.
+pub(super) fn checkpoint(connection: &Connection) -> Result<bool, OpenError> {
+    let emptied = connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| {
+        row.get::<_, i64>(0).map(|busy| busy == 0)
+    })?;
+    if emptied && let Some(path) = connection.path().filter(|path| !path.is_empty()) {
+        sync(Path::new(&format!("{path}-wal")))?;
+    }
+    Ok(emptied)
+}
+
+fn sync(path: &Path) -> Result<(), OpenError> {
+    match File::open(path).and_then(|file| file.sync_all()) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        synced => synced.map_err(|source| OpenError::File {
+            path: path.to_owned(),
+            source,
+        }),
+    }
 }

@@ -12,6 +12,7 @@ use tracing::{error, warn};
 
 use super::{
     chain_of_causes, connection,
+    place::Place,
     row::{COLUMNS, Cell, Row},
     writing::{instant, read_record},
 };
@@ -26,14 +27,27 @@ const CONNECTIONS: usize = 4;
 #[derive(Debug)]
 pub(super) struct Readers {
     path: PathBuf,
+    /// Where a writer has the database open; a new connection must not come to another one.
+    place: Option<Arc<Place>>,
     idle: Mutex<Vec<Connection>>,
     places: Arc<Semaphore>,
 }
 
 impl Readers {
-    pub(super) fn new(path: PathBuf) -> Self {
+    /// Reads beside a writer.
+    pub(super) fn beside(place: Arc<Place>) -> Self {
+        let path = place.path().to_owned();
+        Self {
+            place: Some(place),
+            ..Self::alone(path)
+        }
+    }
+
+    /// Reads a database that nobody may be writing.
+    pub(super) fn alone(path: PathBuf) -> Self {
         Self {
             path,
+            place: None,
             idle: Mutex::new(Vec::new()),
             places: Arc::new(Semaphore::new(CONNECTIONS)),
         }
@@ -67,7 +81,13 @@ impl Readers {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .pop();
-        idle.map_or_else(|| connection::read_only(&self.path), Ok)
+        if let Some(connection) = idle {
+            return Ok(connection);
+        }
+        if let Some(place) = &self.place {
+            place.check()?;
+        }
+        connection::read_only(&self.path)
     }
 
     pub(super) fn put_back(&self, connection: Connection) {

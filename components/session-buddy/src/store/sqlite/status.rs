@@ -39,9 +39,10 @@ impl Status {
         news
     }
 
-    /// Notes that changes are taken again.
-    pub(super) fn recovered(&self) {
-        *self.failure.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    /// Notes that changes are taken; tells whether that is news.
+    pub(super) fn recovered(&self) -> bool {
+        let mut failure = self.failure.lock().unwrap_or_else(PoisonError::into_inner);
+        failure.take().is_some()
     }
 
     /// Gives what is known.

@@ -11,7 +11,7 @@ use uuid::Uuid;
 
 use super::{
     OpenError, connection,
-    row::{COLUMNS, Places, Row},
+    row::{COLUMNS, Places, Row, record_key},
     writing::read_record,
 };
 use crate::store::ledger::{self, Hash, Header, Salt};
@@ -88,27 +88,76 @@ fn foreign_object(snapshot: &Connection) -> rusqlite::Result<Option<String>> {
     snapshot.query_row(OBJECT, [], |row| row.get(0)).optional()
 }
 
+/// How many records are verified before anything is written: a damaged file is refused, not written on. The end of the
+/// ledger is what was written last, and is read in a moment.
+const END_RECORDS: i64 = 256;
+
+/// Verifies the end of the ledger.
+pub(super) fn verify_end(connection: &Connection, chain: i64, seq: u64) -> Result<(), OpenError> {
+    let last = i64::try_from(seq).unwrap_or(i64::MAX);
+    let first = record_key(chain, last.saturating_sub(END_RECORDS).max(0));
+    let verified = verify_records(connection, first, &mut Verified::default());
+    match verified {
+        Ok(_) => Ok(()),
+        Err(VerifyError::Difference { place, what }) => Err(OpenError::Damaged { place, what }),
+        Err(VerifyError::Read(error)) => Err(error.into()),
+        Err(VerifyError::Open(error)) => Err(error),
+    }
+}
+
+/// Says of a database that SQLite finds damaged what [`verify`] finds.
+pub(super) fn explained(error: OpenError, path: &Path) -> OpenError {
+    let OpenError::Database(inside) = &error else {
+        return error;
+    };
+    if inside.sqlite_error_code() != Some(rusqlite::ErrorCode::DatabaseCorrupt) {
+        return error;
+    }
+    match verify(path) {
+        Err(VerifyError::Difference { place, what }) => OpenError::Damaged { place, what },
+        Ok(_) | Err(VerifyError::Open(_) | VerifyError::Read(_)) => OpenError::Damaged {
+            place: "database file".to_owned(),
+            what: inside.to_string(),
+        },
+    }
+}
+
+/// From the record with the key `?1` on.
 const RECORDS: &str = "
     SELECT ledger.chain, ledger.seq, format, kind, session_id, received_at, payload_commitment, leaf_hash, chain_hash, salt, payload
       FROM ledger LEFT JOIN ledger_payload USING (record)
+     WHERE record >= ?1
   ORDER BY record";
 
-fn verify_chains(snapshot: &Connection, verified: &mut Verified) -> Result<(), VerifyError> {
-    let mut heads: BTreeMap<i64, (Uuid, u64, Hash)> = BTreeMap::new();
+/// A key before all keys.
+const ALL: i64 = i64::MIN;
+
+/// The last record of each chain: its id, number and hash.
+type Heads = BTreeMap<i64, (Uuid, u64, Hash)>;
+
+/// Verifies records from a key on. The first one of each chain is believed to follow from what stands before it, unless it
+/// is the first of all.
+fn verify_records(
+    snapshot: &Connection,
+    from: i64,
+    verified: &mut Verified,
+) -> Result<Heads, VerifyError> {
+    let mut heads = Heads::new();
     let uuids = chains(snapshot)?;
     let mut statement = snapshot.prepare(RECORDS)?;
-    let mut rows = statement.query([])?;
+    let mut rows = statement.query([from])?;
     while let Some(row) = rows.next()? {
         let (chain, seq): (i64, i64) = (row.get(0)?, row.get(1)?);
         let place = format!("ledger record {seq} of chain {chain}");
         let Some(uuid) = uuids.get(&chain) else {
             return difference(place, "its chain is not in table chains");
         };
-        let (previous_seq, previous) = heads
-            .get(&chain)
-            .map_or((None, [0; 32]), |(_, seq, hash)| (Some(*seq), *hash));
-        let expected = previous_seq.map_or(0, |seq| seq + 1);
         let seq = u64::try_from(seq).unwrap_or(u64::MAX);
+        let (expected, previous) = match heads.get(&chain) {
+            Some((_, seq, hash)) => (seq + 1, Some(*hash)),
+            None if from == ALL || seq == 0 => (0, Some([0; 32])),
+            None => (seq, None),
+        };
         if seq != expected {
             return difference(
                 format!("ledger record {expected} of chain {chain}"),
@@ -138,8 +187,8 @@ fn verify_chains(snapshot: &Connection, verified: &mut Verified) -> Result<(), V
                 "its content does not give its leaf hash: it was edited",
             );
         }
-        let hash = ledger::chain_hash(&previous, &leaf);
-        if hash != record.chain_hash {
+        let follows = |previous| ledger::chain_hash(&previous, &leaf) == record.chain_hash;
+        if !previous.is_none_or(follows) {
             return difference(
                 place,
                 "it does not follow from the record before it: one of them was replaced",
@@ -168,9 +217,15 @@ fn verify_chains(snapshot: &Connection, verified: &mut Verified) -> Result<(), V
                 return difference(place, "it has a payload that it does not commit to");
             }
         }
-        heads.insert(chain, (*uuid, seq, hash));
+        heads.insert(chain, (*uuid, seq, record.chain_hash));
         verified.records += 1;
     }
+    Ok(heads)
+}
+
+fn verify_chains(snapshot: &Connection, verified: &mut Verified) -> Result<(), VerifyError> {
+    let heads = verify_records(snapshot, ALL, verified)?;
+    let uuids = chains(snapshot)?;
     if uuids.is_empty() {
         return difference(
             "table chains",

@@ -2,7 +2,8 @@
 //!
 //! It does not linger for more: under load the batch grows by itself while the disk is busy. After a failed commit the
 //! connection is thrown away. Nothing is acknowledged, repeats included, until a new one has completed
-//! `wal_checkpoint(TRUNCATE)`: only then is what it can read known to be on disk.
+//! `wal_checkpoint(TRUNCATE)`: only then is what it can read known to be on disk. Nor is it while the files are not where
+//! they were opened, or the disk is full; the connection is kept then, so that it goes on once they are back.
 
 use std::{
     path::PathBuf,
@@ -21,7 +22,9 @@ use uuid::Uuid;
 
 use super::{
     OpenError, connection,
+    place::{Place, PlaceError},
     status::Status,
+    verify,
     writing::{Head, WriteError, Writing},
 };
 use crate::store::{
@@ -33,8 +36,8 @@ use crate::store::{
 /// at 4,096).
 const BATCH_ENOUGH: usize = 256;
 
-/// How often a database that could not be used is tried again.
-const RETRY_INTERVAL: Duration = Duration::from_secs(1);
+/// How often an idle writer looks whether it could write.
+const LOOK_INTERVAL: Duration = Duration::from_secs(1);
 
 /// What waits to be written.
 pub(super) enum Work {
@@ -65,7 +68,7 @@ pub(super) type Answer = Result<Vec<Outcome>, StoreError>;
 
 /// The writer: its connection while it is trusted, and how to get another.
 pub(super) struct Writer {
-    path: PathBuf,
+    place: Arc<Place>,
     chain: Option<Chain>,
     status: Arc<Status>,
 }
@@ -98,15 +101,22 @@ impl Writer {
         let mut connection = connection::read_write(&path)?;
         super::schema::migrate(&mut connection)?;
         let chain = Chain::load_or_begin(connection, now)?;
+        verify::verify_end(&chain.connection, chain.key, chain.head.seq)?;
         Ok(Self {
-            path,
+            place: Arc::new(Place::of(path)?),
             chain: Some(chain),
             status,
         })
     }
 
+    /// Gives where the database lies.
+    pub(super) fn place(&self) -> Arc<Place> {
+        Arc::clone(&self.place)
+    }
+
     /// Writes until every sender is gone, then closes the database.
     pub(super) fn run(mut self, jobs: &Receiver<Job>) {
+        self.look();
         while let Some(first) = self.next(jobs) {
             let (mut count, mut batch) = (first.work.len(), vec![first]);
             while count < BATCH_ENOUGH {
@@ -131,22 +141,23 @@ impl Writer {
         }
     }
 
-    /// Waits for the next change; `None` when every sender is gone. While the database cannot be used it is tried
-    /// again every second, so that health comes back without a change that has to fail first.
+    /// Waits for the next change; `None` when every sender is gone.
     fn next(&mut self, jobs: &Receiver<Job>) -> Option<Job> {
         loop {
-            if self.chain.is_some() {
-                return jobs.recv().ok();
-            }
-            match jobs.recv_timeout(RETRY_INTERVAL) {
+            match jobs.recv_timeout(LOOK_INTERVAL) {
                 Ok(job) => return Some(job),
                 Err(RecvTimeoutError::Disconnected) => return None,
-                Err(RecvTimeoutError::Timeout) => {
-                    if self.chain().is_ok() {
-                        self.status.recovered();
-                    }
-                }
+                Err(RecvTimeoutError::Timeout) => self.look(),
             }
+        }
+    }
+
+    /// Looks whether changes would be taken, so that health tells it, and comes back, without a change that has to fail
+    /// first.
+    fn look(&mut self) {
+        match self.usable().map(drop) {
+            Ok(()) => self.recovered(),
+            Err(failure) => drop(self.failed(&failure)),
         }
     }
 
@@ -155,21 +166,16 @@ impl Writer {
             .into_iter()
             .map(|Job { work, reply }| (work, reply))
             .unzip();
-        let committed = self.chain().and_then(|chain| Ok(chain.commit(groups)?));
-        match committed {
+        match self.make(groups) {
             Ok(outcomes) => {
-                self.status.recovered();
+                self.recovered();
                 for (reply, outcomes) in replies.into_iter().zip(outcomes) {
                     // Whoever asked may have gone; the changes are made all the same.
                     let _ = reply.send(Ok(outcomes));
                 }
             }
             Err(failure) => {
-                self.chain = None;
-                let failure = super::chain_of_causes(&failure);
-                if self.status.failed(&failure) {
-                    error!("Nothing can be written: {failure}");
-                }
+                let failure = self.failed(&failure);
                 for reply in replies {
                     let _ = reply.send(Err(StoreError::Unavailable(failure.clone())));
                 }
@@ -177,22 +183,71 @@ impl Writer {
         }
     }
 
+    /// Makes changes in one transaction. On an error nothing of them may be acknowledged.
+    fn make(&mut self, groups: Vec<Work>) -> Result<Vec<Vec<Outcome>>, OpenError> {
+        let made = self.usable()?.commit(groups);
+        if made.is_err() {
+            self.chain = None;
+        }
+        let made = made?;
+        // The files may have gone meanwhile.
+        self.place.check()?;
+        Ok(made)
+    }
+
+    /// Gives the chain if it may be written.
+    fn usable(&mut self) -> Result<&mut Chain, OpenError> {
+        if self.chain.is_some() {
+            self.place.check()?;
+        }
+        self.place.check_room()?;
+        self.chain()
+    }
+
     /// Gives the chain, over a new connection if the last one failed.
     fn chain(&mut self) -> Result<&mut Chain, OpenError> {
         let chain = match self.chain.take() {
             Some(chain) => chain,
             None => {
-                let connection = connection::read_write(&self.path)?;
+                self.place.check_database()?;
+                let connection = connection::read_write(self.place.path())?;
                 super::schema::check(&connection)?;
+                connection::try_to_write(&connection)?;
                 let chain = Chain::load(connection)?.ok_or(OpenError::Foreign)?;
-                info!(
-                    "The database can be written again, from record {}",
-                    chain.head.seq
-                );
+                self.place.reopened()?;
                 chain
             }
         };
         Ok(self.chain.insert(chain))
+    }
+
+    fn recovered(&self) {
+        if self.status.recovered() {
+            info!("The database can be written again");
+        }
+    }
+
+    /// Notes a failure, and gives it as a text.
+    fn failed(&self, failure: &OpenError) -> String {
+        let text = super::chain_of_causes(failure);
+        if self.status.failed(&text) {
+            error!("Nothing can be written: {text}");
+            if let OpenError::Place(PlaceError::Removed(_) | PlaceError::Replaced(_)) = failure {
+                self.bring_in();
+            }
+        }
+        text
+    }
+
+    /// Brings what stands in the WAL into the database file that was opened, wherever that is now. Then all that was
+    /// acknowledged is in one file, and no other database comes upon a WAL that is not its own.
+    fn bring_in(&self) {
+        let Some(chain) = &self.chain else { return };
+        match connection::checkpoint(&chain.connection) {
+            Ok(true) => info!("What was acknowledged is in the database file that was opened"),
+            Ok(false) => error!("A reader kept the WAL from being brought into the database"),
+            Err(error) => error!("The WAL could not be brought into the database: {error}"),
+        }
     }
 }
 

@@ -1,6 +1,7 @@
 //! A state folder, the server on it, and shells.
 
 use std::io::{BufRead, BufReader, Write};
+use std::path::PathBuf;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::time::Duration;
 
@@ -19,23 +20,24 @@ const LIMIT: Duration = Duration::from_secs(20);
 const PAUSE: Duration = Duration::from_millis(10);
 
 /// A state folder, and perhaps a server on it.
-pub(super) struct World {
-    pub(super) state: StateFolder,
+pub(crate) struct World {
+    pub(crate) state: StateFolder,
+    binary: PathBuf,
     server: Option<Server>,
 }
 
 /// A shell that has left.
 #[derive(Debug)]
-pub(super) struct Ran {
-    pub(super) pid: u32,
+pub(crate) struct Ran {
+    pub(crate) pid: u32,
     /// Its exit code, that of a signal as a shell gives it.
-    pub(super) code: Option<i32>,
+    pub(crate) code: Option<i32>,
     begun: Timestamp,
     gone: Timestamp,
 }
 
 /// A shell that is open.
-pub(super) struct Shell {
+pub(crate) struct Shell {
     process: Child,
     input: Option<ChildStdin>,
     output: BufReader<ChildStdout>,
@@ -43,7 +45,7 @@ pub(super) struct Shell {
 }
 
 /// What a session should say of its end.
-pub(super) struct Expected {
+pub(crate) struct Expected {
     status: &'static str,
     end_known_by: &'static str,
     exit_reason: Value,
@@ -53,7 +55,7 @@ pub(super) struct Expected {
 }
 
 impl Expected {
-    pub(super) fn ended(exit_reason: &str, exit_code: i64) -> Self {
+    pub(crate) fn ended(exit_reason: &str, exit_code: i64) -> Self {
         Self {
             status: "ended",
             end_known_by: "reported",
@@ -64,7 +66,7 @@ impl Expected {
         }
     }
 
-    pub(super) const fn lost() -> Self {
+    pub(crate) const fn lost() -> Self {
         Self {
             status: "lost",
             end_known_by: "process_gone",
@@ -75,12 +77,12 @@ impl Expected {
         }
     }
 
-    pub(super) const fn commands(mut self, count: i64) -> Self {
+    pub(crate) const fn commands(mut self, count: i64) -> Self {
         self.commands = Some(count);
         self
     }
 
-    pub(super) const fn errors(mut self, count: i64) -> Self {
+    pub(crate) const fn errors(mut self, count: i64) -> Self {
         self.errors = Some(count);
         self
     }
@@ -107,25 +109,41 @@ impl Expected {
 }
 
 impl World {
-    pub(super) fn new() -> Result<Self> {
+    pub(crate) fn new() -> Result<Self> {
+        Self::of(workspace::session_buddy(Profile::Debug))
+    }
+
+    /// A world in which the server is this one.
+    pub(crate) fn of(binary: PathBuf) -> Result<Self> {
         Ok(Self {
             state: StateFolder::new()?,
+            binary,
             server: None,
         })
     }
 
-    pub(super) fn start_server(&mut self) -> Result<()> {
-        let binary = workspace::session_buddy(Profile::Debug);
-        self.server = Some(Server::start(&binary, &self.state)?);
+    pub(crate) fn start_server(&mut self) -> Result<()> {
+        self.server = Some(Server::start(&self.binary, &self.state)?);
         Ok(())
     }
 
-    pub(super) fn kill_server(&mut self) -> Result<()> {
+    pub(crate) fn server(&self) -> Result<&Server> {
+        self.server.as_ref().context("a server runs")
+    }
+
+    pub(crate) fn stop_server(&mut self) -> Result<()> {
+        self.server
+            .take()
+            .context("a server runs")?
+            .stop(&self.state)
+    }
+
+    pub(crate) fn kill_server(&mut self) -> Result<()> {
         self.server.take().context("a server runs")?.kill()
     }
 
     /// Takes the database away.
-    pub(super) fn forget(&self) -> Result<()> {
+    pub(crate) fn forget(&self) -> Result<()> {
         for entry in std::fs::read_dir(self.state.home())? {
             let entry = entry?;
             if entry
@@ -140,16 +158,26 @@ impl World {
     }
 
     /// The example shell on this state folder.
-    pub(super) fn shell(&self, arguments: &[&str]) -> Command {
+    pub(crate) fn shell(&self, arguments: &[&str]) -> Command {
         let mut command = command(&workspace::billing(Profile::Debug), &self.state);
         command.args(arguments);
         command
     }
 
-    pub(super) fn open_shell(&self, arguments: &[&str]) -> Result<Shell> {
+    pub(crate) fn open_shell(&self, arguments: &[&str]) -> Result<Shell> {
+        Self::open(self.shell(arguments))
+    }
+
+    /// Opens a shell that says that it was opened in another session.
+    pub(crate) fn open_shell_in(&self, arguments: &[&str], parent: &str) -> Result<Shell> {
+        let mut command = self.shell(arguments);
+        command.env("SESSION_BUDDY_PARENT_SESSION_ID", parent);
+        Self::open(command)
+    }
+
+    fn open(mut command: Command) -> Result<Shell> {
         let begun = clock::now();
-        let mut process = self
-            .shell(arguments)
+        let mut process = command
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
@@ -164,20 +192,20 @@ impl World {
     }
 
     /// Pipes a script into a shell.
-    pub(super) fn pipe(&self, script: &str) -> Result<Ran> {
+    pub(crate) fn pipe(&self, script: &str) -> Result<Ran> {
         let mut shell = self.open_shell(&[])?;
         shell.type_in(script)?;
         shell.leave()
     }
 
     /// Gives all sessions that the server knows.
-    pub(super) fn sessions(&self) -> Result<Vec<Value>> {
+    pub(crate) fn sessions(&self) -> Result<Vec<Value>> {
         let listed = self.product(&["list-sessions", "--format", "json"])?;
         Ok(serde_json::from_str(&listed)?)
     }
 
     /// Waits until the sessions are as they should be.
-    pub(super) fn sessions_until(&self, holds: impl Fn(&[Value]) -> bool) -> Result<Vec<Value>> {
+    pub(crate) fn sessions_until(&self, holds: impl Fn(&[Value]) -> bool) -> Result<Vec<Value>> {
         let mut last = Vec::new();
         let found = clock::poll(LIMIT, PAUSE, || match self.sessions() {
             Ok(sessions) if holds(&sessions) => Some(Ok(sessions)),
@@ -194,7 +222,7 @@ impl World {
     }
 
     /// Checks that a shell is on record exactly once, with the times and the end that it had.
-    pub(super) fn one_session(&self, ran: &Ran, expected: &Expected) -> Result<()> {
+    pub(crate) fn one_session(&self, ran: &Ran, expected: &Expected) -> Result<()> {
         let own = |session: &&Value| session["pid"] == ran.pid;
         let over = |found: &[Value]| {
             found
@@ -235,7 +263,7 @@ impl World {
     }
 
     /// Checks that nothing waits any more, and that the record verifies.
-    pub(super) fn settled(&self) -> Result<()> {
+    pub(crate) fn settled(&self) -> Result<()> {
         let status = || self.product(&["event-buffer", "status", "--format", "json"]);
         let settled = clock::poll(LIMIT, PAUSE, || {
             let status: Value = serde_json::from_str(&status().ok()?).ok()?;
@@ -246,34 +274,35 @@ impl World {
     }
 
     /// Runs the product's command line on this state folder.
-    fn product(&self, arguments: &[&str]) -> Result<String> {
-        let binary = workspace::session_buddy(Profile::Debug);
-        let output = command(&binary, &self.state).args(arguments).output()?;
+    pub(crate) fn product(&self, arguments: &[&str]) -> Result<String> {
+        let output = command(&self.binary, &self.state)
+            .args(arguments)
+            .output()?;
         ensure!(output.status.success(), "{arguments:?}: {output:?}");
         Ok(String::from_utf8(output.stdout)?)
     }
 }
 
 impl Shell {
-    pub(super) fn type_in(&mut self, script: &str) -> Result<()> {
+    pub(crate) fn type_in(&mut self, script: &str) -> Result<()> {
         let input = self.input.as_mut().context("its input is open")?;
         Ok(input.write_all(script.as_bytes())?)
     }
 
-    pub(super) fn read_line(&mut self) -> Result<String> {
+    pub(crate) fn read_line(&mut self) -> Result<String> {
         let mut line = String::new();
         self.output.read_line(&mut line)?;
         ensure!(line.ends_with('\n'), "it ends before it says a line");
         Ok(line)
     }
 
-    pub(super) fn end_by(self, signal: Signal) -> Result<Ran> {
+    pub(crate) fn end_by(self, signal: Signal) -> Result<Ran> {
         kill_process(Pid::from_child(&self.process), signal)?;
         self.wait()
     }
 
     /// Closes its input and waits until it has left.
-    pub(super) fn leave(mut self) -> Result<Ran> {
+    pub(crate) fn leave(mut self) -> Result<Ran> {
         self.input = None;
         self.wait()
     }
