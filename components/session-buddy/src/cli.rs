@@ -1,5 +1,6 @@
 //! The command line.
 
+mod audit;
 mod completions;
 mod dates;
 mod end;
@@ -16,6 +17,7 @@ mod shell;
 mod show;
 mod source;
 mod table;
+mod token;
 mod verify;
 
 use std::process::ExitCode;
@@ -59,6 +61,10 @@ enum Command {
     EndSession(end::Args),
     /// Look at, deliver or delete events that no server has acknowledged
     EventBuffer(event_buffer::Args),
+    /// List what administrators did and what was refused to whom, newest first
+    Audit(audit::Args),
+    /// Make, look at and revoke tokens
+    Token(token::Args),
     /// Check that the record says what was recorded
     Verify(verify::Args),
     /// Write what a shell needs to complete these commands
@@ -120,6 +126,8 @@ fn run(command: Command) -> Result<ExitCode, Failure> {
         Command::ShowSession(args) => on_runtime(show::run(args)),
         Command::EndSession(args) => on_runtime(end::run(args)),
         Command::EventBuffer(args) => event_buffer::run(&args),
+        Command::Audit(args) => on_runtime(audit::run(args)),
+        Command::Token(args) => token::run(args),
         Command::Verify(args) => verify::run(&args),
         Command::Completions(args) => completions::run(&args),
         Command::Man(args) => man::run(&args),

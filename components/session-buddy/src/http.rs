@@ -2,7 +2,9 @@
 //!
 //! Handlers and tools hold no rule: they parse, call the [`Tracker`] once, and wrap.
 
+mod acts;
 mod api;
+mod entry;
 mod events;
 mod guard;
 mod health;
@@ -30,7 +32,7 @@ pub use health::Health;
 pub use problem::Problem;
 
 use crate::{
-    auth::Peer,
+    auth::{Gate, Peer},
     liveness::{Sender, process},
     tracker::Tracker,
 };
@@ -40,6 +42,8 @@ use crate::{
 pub struct App {
     /// The rules.
     pub tracker: Tracker,
+    /// Who may do what.
+    pub gate: Arc<Gate>,
     /// How the server is.
     pub health: Arc<Health>,
     /// Places for batches of events: each may hold a megabyte, and what it is read into.
@@ -51,9 +55,10 @@ const BATCHES_MAX: usize = 4;
 
 impl App {
     /// Puts together what the handlers share.
-    pub fn new(tracker: Tracker, health: Health) -> Self {
+    pub fn new(tracker: Tracker, gate: Gate, health: Health) -> Self {
         Self {
             tracker,
+            gate: Arc::new(gate),
             health: Arc::new(health),
             batches: Arc::new(Semaphore::new(BATCHES_MAX)),
         }
@@ -63,7 +68,7 @@ impl App {
 /// Where batches of events are sent, the only bodies that are not JSON.
 const EVENTS: &str = "/api/events";
 
-/// The table of contents of the API.
+/// The table of contents of the API. What each route needs stands in [`crate::auth::routes`].
 pub fn router(app: App) -> Router {
     let mcp = mcp::service(app.clone());
     Router::new()
@@ -74,6 +79,8 @@ pub fn router(app: App) -> Router {
         .route("/api/sessions", get(api::list_sessions))
         .route("/api/sessions/{id}", get(api::show_session))
         .route("/api/sessions/{id}/end", post(api::end_session))
+        .route("/api/audit", get(acts::list))
+        .route("/api/tokens/revoke", post(acts::revoke_token))
         .method_not_allowed_fallback(problem::method_not_allowed)
         .fallback(problem::not_found)
         .merge(
@@ -81,7 +88,7 @@ pub fn router(app: App) -> Router {
                 .route_service("/mcp", mcp)
                 .layer(middleware::from_fn(mcp::speak_json)),
         )
-        .layer(middleware::from_fn(guard::guard))
+        .layer(middleware::from_fn_with_state(app.clone(), guard::guard))
         .with_state(app)
 }
 

@@ -35,6 +35,7 @@ pub use server_info::ServerInfo;
 pub use settings::{Flags, Settings, SettingsError, Told};
 
 use crate::{
+    auth::{Gate, KeysError, Trust},
     clock::Clock,
     http::{self, App, Health, TcpDoor},
     liveness::{Liveness, MonotonicClock, keeper},
@@ -62,6 +63,9 @@ pub enum StartError {
     /// The address is not this machine's alone.
     #[error("{0} is not a loopback address, and without a secret only this machine is served")]
     NotLoopback(SocketAddr),
+    /// The secrets cannot be used.
+    #[error(transparent)]
+    Keys(#[from] KeysError),
     /// Another program has the address.
     #[error("cannot listen on {address}")]
     Listen {
@@ -139,6 +143,7 @@ impl Server {
     /// Why that is not possible; nothing is left behind but the folder and an empty database.
     pub async fn start(
         settings: &Settings,
+        trust: Trust,
         place: &Place,
         clock: Clock,
     ) -> Result<Self, StartError> {
@@ -148,7 +153,9 @@ impl Server {
         let info_path = server_info::path(&settings.state_folder);
         let folder = lock_folder(&settings.state_folder, &info_path).await?;
         let tcp = match place {
-            Place::Foreground | Place::Background { .. } => Some(doors::tcp(settings.address)?),
+            Place::Foreground | Place::Background { .. } => {
+                Some(doors::tcp(settings.address, trust.keys.is_some())?)
+            }
             Place::Embedded => None,
         };
         let database = &settings.db_path;
@@ -170,15 +177,22 @@ impl Server {
             Place::Background { log } => Some(log.clone()),
             Place::Foreground | Place::Embedded => None,
         };
-        let info = ServerInfo::of_this_process(settings, address, socket, log, clock.now());
+        let secret = trust.keys.as_ref().map(|keys| keys.variable().to_owned());
+        let info = ServerInfo::of_this_process(settings, address, socket, log, secret, clock.now());
         info.write(&info_path)
             .map_err(|source| io_error("cannot write server.json", source))?;
-        let app = App::new(
-            Tracker::new(Arc::new(store), clock.clone())
-                .with_liveness(Liveness::on_this_host(MonotonicClock::system()))
-                .with_stale_after(settings.stale_after),
-            Health::new(stop.clone()),
-        );
+        let tracker = Tracker::new(Arc::new(store), clock.clone())
+            .with_liveness(Liveness::on_this_host(MonotonicClock::system()))
+            .with_stale_after(settings.stale_after);
+        let revoked = tracker.revoked_tokens().await.map_err(|error| {
+            io_error(
+                "cannot read which tokens were revoked",
+                io::Error::other(error),
+            )
+        })?;
+        let health = Health::new(stop.clone(), trust.keys.is_some());
+        let gate = Gate::new(trust, revoked, clock.clone());
+        let app = App::new(tracker, gate, health);
         Ok(Self {
             info,
             info_path,

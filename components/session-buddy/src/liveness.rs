@@ -17,7 +17,8 @@ pub mod monotonic;
 pub mod process;
 
 use std::{
-    collections::HashSet,
+    collections::{HashMap, HashSet},
+    net::IpAddr,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -33,6 +34,7 @@ use self::{
     flights::Flights,
     process::{Host, ProcessId},
 };
+use crate::auth::Voice;
 
 /// How many owners of sockets are looked for at once; who comes when all are taken is not watched. 8.
 const LOOKUPS_MAX: usize = 8;
@@ -56,6 +58,9 @@ struct Shared {
 pub(crate) struct State {
     pub(crate) detector: Detector,
     pub(crate) flights: Flights,
+    /// For each session the bounded voice that spoke for it last and was allowed to, so that its heartbeats need no look
+    /// at who began it. That never changes.
+    voices: HashMap<SessionId, Voice>,
     candidates: Vec<(SessionId, Candidate)>,
     forgotten: Vec<SessionId>,
     /// What was closed while the sessions of an earlier run are still being called to mind.
@@ -129,7 +134,7 @@ impl Liveness {
         self.0.host.as_ref()
     }
 
-    /// Finds the process that a start came from, if it may be watched: it came over the Unix socket or from this machine,
+    /// Finds the process that a start came from, if it may be watched: it came over the Unix socket or over loopback,
     /// and says that it is in this pid space, or says nothing and may own the other end of its connection.
     pub(crate) fn candidate(
         &self,
@@ -138,7 +143,8 @@ impl Liveness {
         sender: &Sender,
     ) -> Option<Candidate> {
         let host = self.host()?;
-        if origin.transport == Transport::Stdio {
+        // Who comes from elsewhere has no process here, whatever it says.
+        if origin.transport == Transport::Stdio || !is_of_this_machine(origin.address.as_deref()) {
             return None;
         }
         let pid = i32::try_from(start.pid.get()).ok()?;
@@ -258,6 +264,7 @@ impl Liveness {
                 lease_seconds,
                 at,
                 candidate,
+                voice,
             } => {
                 let signs = Signs {
                     last_seen: at,
@@ -267,18 +274,24 @@ impl Liveness {
                 state
                     .detector
                     .begin(id.clone(), lease_seconds, awaited, signs, now);
+                state.allow(id, voice);
                 if let Some(candidate) = candidate {
                     state.candidates.push((id.clone(), candidate));
                     drop(state);
                     self.0.work.notify_one();
                 }
             }
-            Learned::Alive { lease_seconds, at } => {
+            Learned::Alive {
+                lease_seconds,
+                at,
+                voice,
+            } => {
                 let signs = Signs {
                     last_seen: at,
                     counters: Counters::default(),
                 };
                 state.detector.revive(id, lease_seconds, signs, now);
+                state.allow(id, voice);
             }
             Learned::Closed => {
                 state.forget(id);
@@ -299,11 +312,15 @@ pub(crate) enum Learned {
         lease_seconds: Option<u32>,
         at: Timestamp,
         candidate: Option<Candidate>,
+        /// Whoever began it.
+        voice: Voice,
     },
     /// Its heartbeat went to the store.
     Alive {
         lease_seconds: Option<u32>,
         at: Timestamp,
+        /// Whoever sent it.
+        voice: Voice,
     },
     /// It is closed, or was never there.
     Closed,
@@ -321,21 +338,40 @@ impl State {
     }
 
     /// Hears a heartbeat; gives the length of its lease if that is all there is to it. Nothing may be on its way to the
-    /// store that could close the session before.
+    /// store that could close the session before, and whoever sent it must be known to speak for the session: else the store
+    /// has to look at who began it.
     pub(crate) fn hear(
         &mut self,
         id: &SessionId,
+        voice: &Voice,
         counters: Counters,
         at: Timestamp,
         now: std::time::Instant,
     ) -> Option<Option<u32>> {
-        if self.flights.is_aloft(id) {
+        let allowed = voice.speaks_for_everybody() || self.voices.get(id) == Some(voice);
+        if !allowed || self.flights.is_aloft(id) {
             return None;
         }
         self.detector.hear(id, counters, at, now)
     }
 
+    /// Remembers that somebody may speak for a session, while anything is known of its life.
+    fn allow(&mut self, id: &SessionId, voice: Voice) {
+        if !voice.speaks_for_everybody() && self.detector.signs(id).is_some() {
+            self.voices.insert(id.clone(), voice);
+        }
+    }
+
+    /// Gives up the process of a session.
+    pub(crate) fn unwatch(&mut self, id: &SessionId, now: std::time::Instant) {
+        self.detector.unwatch(id, now);
+        if self.detector.signs(id).is_none() {
+            self.voices.remove(id);
+        }
+    }
+
     fn forget(&mut self, id: &SessionId) {
+        self.voices.remove(id);
         if let Some(closed) = &mut self.closed_meanwhile {
             closed.insert(id.clone());
         }
@@ -343,6 +379,14 @@ impl State {
             self.forgotten.push(id.clone());
         }
     }
+}
+
+/// Tells whether a sender at such an address, if it has one, is on this machine.
+pub(crate) fn is_of_this_machine(address: Option<&str>) -> bool {
+    address.is_none_or(|address| {
+        let address: Result<IpAddr, _> = address.parse();
+        address.is_ok_and(|address| address.is_loopback())
+    })
 }
 
 /// Gives how long a sender with such a term may be silent.

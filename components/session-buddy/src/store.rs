@@ -9,7 +9,7 @@ pub mod sqlite;
 use std::{fmt, future::Future, pin::Pin};
 
 use session_model::{
-    Session, SessionFilter, SessionId, SessionRecord, Timestamp, Transport,
+    Act, ActRecord, Session, SessionFilter, SessionId, SessionRecord, Timestamp, Transport,
     fold::{Accepted, Vitals},
 };
 
@@ -60,6 +60,19 @@ pub trait SessionStore: Send + Sync {
         after: Option<Cursor>,
         limit: usize,
     ) -> StoreFuture<'_, Page<OpenSession>>;
+
+    /// Appends an act that is about no session. It is on disk when this answers.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::apply_all`].
+    fn record(&self, act: Act) -> StoreFuture<'_, ()>;
+
+    /// Gives acts and closures by hand, newest first.
+    fn acts(&self, query: ActQuery) -> StoreFuture<'_, ActPage>;
+
+    /// Gives the ids of all tokens that were revoked.
+    fn revoked_tokens(&self) -> StoreFuture<'_, Vec<String>>;
 
     /// Gives a session.
     fn get(&self, id: SessionId) -> StoreFuture<'_, Option<Stored>>;
@@ -116,6 +129,8 @@ pub struct OpenSession {
     pub last_seen: Timestamp,
     /// How its start came.
     pub transport: Transport,
+    /// From which address, where it had one.
+    pub address: Option<String>,
     /// The process that it says is its own.
     pub claimed: Option<Watched>,
     /// The process that a server has watched.
@@ -174,6 +189,8 @@ pub enum Verdict {
     NotFound,
     /// The session is proved alive, and closing it takes force.
     ForceNeeded,
+    /// The session is somebody else's.
+    Forbidden,
 }
 
 /// A session as a store gives it.
@@ -181,6 +198,42 @@ pub enum Verdict {
 pub struct Stored {
     /// Its record, without duration and liveness while active.
     pub record: SessionRecord,
+}
+
+/// Which acts to list.
+#[derive(Clone, Debug)]
+pub struct ActQuery {
+    /// The place of the last one of the page before.
+    pub before: Option<ActCursor>,
+    /// The most to give.
+    pub limit: usize,
+}
+
+/// A place in a list of acts: the record that was given last.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ActCursor(pub i64);
+
+/// A page of acts.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ActPage {
+    /// The acts.
+    pub acts: Vec<ActRecord>,
+    /// Where the next page begins; `None` on the last one.
+    pub next: Option<ActCursor>,
+}
+
+impl fmt::Display for ActCursor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl std::str::FromStr for ActCursor {
+    type Err = InvalidCursor;
+
+    fn from_str(text: &str) -> Result<Self, InvalidCursor> {
+        text.parse().map(Self).map_err(|_| InvalidCursor)
+    }
 }
 
 /// Which sessions to list.

@@ -14,9 +14,9 @@ mod resolve;
 use std::{sync::Arc, time::Duration};
 
 use session_model::{
-    Counters, SessionEndEvent, SessionEndResult, SessionHeartbeatEvent, SessionHeartbeatResult,
-    SessionId, SessionRecord, SessionStartEvent, SessionStartResult, SessionStatus, Text,
-    Timestamp,
+    Act, ComponentName, Counters, Deed, SessionEndEvent, SessionEndResult, SessionHeartbeatEvent,
+    SessionHeartbeatResult, SessionId, SessionRecord, SessionStartEvent, SessionStartResult,
+    SessionStatus, Text, Timestamp,
     fold::Origin,
     record::{ProofOfLife, STALE_AFTER},
 };
@@ -29,9 +29,13 @@ use self::{
     hand_over::{Asked, Lesson, hand_over},
 };
 use crate::{
+    auth::{Refusal, Voice},
     clock::Clock,
     liveness::{Liveness, MonotonicClock, Sender, State},
-    store::{Cursor, ListQuery, Page, SessionStore, StoreError, StoreHealth, Stored, Verdict},
+    store::{
+        ActPage, ActQuery, Cursor, ListQuery, Page, SessionStore, StoreError, StoreHealth, Stored,
+        Verdict,
+    },
 };
 
 /// The rules over a store.
@@ -64,6 +68,8 @@ pub struct Delivery {
     pub subject: Option<String>,
     /// When its sender sent it, by the sender's clock.
     pub sent_at: Option<Timestamp>,
+    /// For whose sessions its sender speaks.
+    pub voice: Voice,
 }
 
 /// Why a session was not closed by hand.
@@ -75,6 +81,9 @@ pub enum EndError {
     /// It is proved alive.
     #[error("session {0} is alive")]
     Alive(SessionId),
+    /// It is somebody else's.
+    #[error(transparent)]
+    Refused(#[from] Refusal),
 }
 
 /// Which sessions to list.
@@ -200,6 +209,7 @@ impl Tracker {
                     candidate: self
                         .liveness
                         .candidate(&event, &delivery.origin, &delivery.sender),
+                    voice: delivery.voice.clone(),
                 };
                 let waiting = Waiting::Start(event.session_id());
                 let change = Box::new(change::Start::new(*event, delivery, at));
@@ -217,15 +227,16 @@ impl Tracker {
             Event::Heartbeat(event) => {
                 let (id, counters) = (event.session_id.clone(), Counters::from(&*event));
                 let now = self.liveness.now();
-                if let Some(lease_seconds) = state.hear(&id, counters, at, now) {
+                if let Some(lease_seconds) = state.hear(&id, &delivery.voice, counters, at, now) {
                     let alive = SessionHeartbeatResult::Alive {
                         session_id: id.to_string(),
                         lease_seconds,
                     };
                     return Answer::Known(EventResult::Heartbeat(alive));
                 }
+                let voice = delivery.voice.clone();
+                let lesson = Lesson::Heartbeat { at, voice };
                 let change = Box::new(change::Heartbeat::new(*event, delivery, at));
-                let lesson = Lesson::Heartbeat { at };
                 asked.push(Asked::of(state, change, lesson));
                 Answer::Waiting(Waiting::Heartbeat(id))
             }
@@ -306,7 +317,7 @@ impl Tracker {
         force: bool,
         delivery: Delivery,
     ) -> Result<Result<SessionRecord, EndError>, StoreError> {
-        let id = match self.resolve(id).await? {
+        let id = match self.resolve(id, delivery.voice.component()).await? {
             Ok(id) => id,
             Err(error) => return Ok(Err(error.into())),
         };
@@ -330,6 +341,7 @@ impl Tracker {
         let verdict = landing.await?.pop().expect("every change has an outcome")?;
         Ok(match verdict {
             Verdict::ForceNeeded => Err(EndError::Alive(id)),
+            Verdict::Forbidden => Err(Refusal::NotYours(id).into()),
             Verdict::Begun
             | Verdict::Tracked
             | Verdict::Conflict
@@ -342,13 +354,18 @@ impl Tracker {
         })
     }
 
-    /// Gives a session by its id, or by what a person types for it.
+    /// Gives a session by its id, or by what a person types for it; of one component, if there is one, and then there are
+    /// no others.
     ///
     /// # Errors
     ///
     /// The outer error as [`SessionStore::apply`].
-    pub async fn get(&self, id: &str) -> Result<Result<SessionRecord, ResolveError>, StoreError> {
-        let id = match self.resolve(id).await? {
+    pub async fn get(
+        &self,
+        id: &str,
+        of: Option<&ComponentName>,
+    ) -> Result<Result<SessionRecord, ResolveError>, StoreError> {
+        let id = match self.resolve(id, of).await? {
             Ok(id) => id,
             Err(error) => return Ok(Err(error)),
         };
@@ -390,6 +407,45 @@ impl Tracker {
             next,
             total,
         })
+    }
+
+    /// Records an act that is about no session.
+    ///
+    /// # Errors
+    ///
+    /// As [`SessionStore::apply`].
+    pub async fn record(
+        &self,
+        deed: Deed,
+        origin: Origin,
+        subject: Option<String>,
+    ) -> Result<(), StoreError> {
+        let received_at = self.clock.now();
+        let act = Act {
+            received_at,
+            origin,
+            subject,
+            deed,
+        };
+        self.store.record(act).await
+    }
+
+    /// Lists acts and closures by hand, newest first.
+    ///
+    /// # Errors
+    ///
+    /// As [`SessionStore::apply`].
+    pub async fn acts(&self, query: ActQuery) -> Result<ActPage, StoreError> {
+        self.store.acts(query).await
+    }
+
+    /// Gives the ids of all tokens that were revoked.
+    ///
+    /// # Errors
+    ///
+    /// As [`SessionStore::apply`].
+    pub async fn revoked_tokens(&self) -> Result<Vec<String>, StoreError> {
+        self.store.revoked_tokens().await
     }
 
     /// Tells how the store is.

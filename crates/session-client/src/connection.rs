@@ -7,7 +7,7 @@ use hyper::{
     Method, Request, Response, StatusCode,
     body::{Bytes, Incoming},
     client::conn::http1::{self, SendRequest},
-    header::{CONTENT_TYPE, HOST, HeaderValue},
+    header::{AUTHORIZATION, CONTENT_TYPE, HOST, HeaderValue},
 };
 use hyper_util::rt::TokioIo;
 use nix::unistd::Uid;
@@ -106,6 +106,8 @@ pub(crate) struct Ask<'a> {
     pub(crate) path: &'a str,
     /// Media type and content.
     pub(crate) body: Option<(&'static str, Bytes)>,
+    /// The token that goes with it.
+    pub(crate) token: Option<&'a str>,
     /// How long the answer may take.
     pub(crate) patience: Duration,
     /// The most bytes of the answer.
@@ -175,6 +177,12 @@ impl Connection {
         if let Some((media_type, _)) = &ask.body {
             request = request.header(CONTENT_TYPE, *media_type);
         }
+        if let Some(token) = ask.token {
+            request = request.header(
+                AUTHORIZATION,
+                bearer(token).map_err(|what| self.broken(what))?,
+            );
+        }
         let body = ask.body.map(|(_, body)| body).unwrap_or_default();
         let request = request
             .body(body)
@@ -216,6 +224,14 @@ impl Connection {
             what,
         }
     }
+}
+
+/// Writes a token as a header that no log shows.
+pub(crate) fn bearer(token: &str) -> Result<HeaderValue, String> {
+    let mut value = HeaderValue::from_str(&format!("Bearer {token}"))
+        .map_err(|_| "the token has characters that no header can have".to_owned())?;
+    value.set_sensitive(true);
+    Ok(value)
 }
 
 /// Begins HTTP on a stream.

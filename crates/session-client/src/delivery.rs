@@ -26,7 +26,7 @@ use std::{
 
 use tracing::{debug, info, warn};
 
-use crate::{Clock, spool::SpoolFile};
+use crate::{Clock, Credential, spool::SpoolFile, token::Scopes};
 use answer::{Answer, Kind};
 use batch::Pass;
 use breaker::CircuitBreaker;
@@ -52,6 +52,7 @@ pub enum Outcome {
 /// Brings events to one target.
 pub struct Courier {
     target: Target,
+    credential: Option<Credential>,
     timing: Timing,
     transport: Option<Transport>,
     breaker: CircuitBreaker,
@@ -78,6 +79,7 @@ impl Courier {
     pub fn with_timing(target: Target, clock: Clock, timing: Timing) -> Self {
         Self {
             target,
+            credential: None,
             transport: None,
             breaker: CircuitBreaker::new(timing.cooldown),
             retry: Retry::new(timing.retry_first, timing.cooldown),
@@ -88,6 +90,12 @@ impl Courier {
             timing,
             clock,
         }
+    }
+
+    /// Lets it say who it is, where a server may ask.
+    #[must_use]
+    pub fn with_credential(self, credential: Option<Credential>) -> Self {
+        Self { credential, ..self }
     }
 
     /// Gives where it brings events.
@@ -139,16 +147,22 @@ impl Courier {
         let mut pass = Pass::over(files);
         loop {
             let events_max = self.transport.as_ref().map_or(1, Transport::batch_max);
-            let mut batch = pass.next(events_max);
-            if batch.is_empty() {
+            let takes_token = self.transport.as_ref().map_or_else(
+                || !matches!(self.target, Target::Local { .. }),
+                Transport::takes_token,
+            );
+            let speaker = self.credential.clone();
+            let mut batch = pass.next(events_max, speaker.as_ref().filter(|_| takes_token));
+            let Some(component) = batch.component().map(str::to_owned) else {
                 return self.outcome(pass.cause());
-            }
+            };
             if let Err(until) = self.may_call() {
                 return Outcome::Later(until);
             }
-            let sent = self.call(|connected_max| {
-                if connected_max != events_max {
-                    batch = pass.next(connected_max);
+            let sent = self.call(&component, |transport| {
+                let (now_max, now_takes_token) = (transport.batch_max(), transport.takes_token());
+                if (now_max, now_takes_token) != (events_max, takes_token) {
+                    batch = pass.next(now_max, speaker.as_ref().filter(|_| now_takes_token));
                 }
                 batch.take_messages()
             });
@@ -166,7 +180,8 @@ impl Courier {
     pub(crate) async fn heartbeat(&mut self, message: Message) -> Option<Answer> {
         debug_assert_eq!(message.kind, Kind::Heartbeat, "events go through the spool");
         self.may_call().ok()?;
-        let answers = self.call(|_| vec![message]).await;
+        let component = message.component.clone();
+        let answers = self.call(&component, |_| vec![message]).await;
         answers.ok()?.into_iter().next()
     }
 
@@ -204,13 +219,14 @@ impl Courier {
         Err(open_until.unwrap_or(now + self.timing.cooldown))
     }
 
-    /// Sends what `messages` gives for the most events that a call may carry, and takes the outcome.
+    /// Sends what `messages` gives for a transport, of one component where that takes a token, and takes the outcome.
     async fn call(
         &mut self,
-        messages: impl FnOnce(usize) -> Vec<Message>,
+        component: &str,
+        messages: impl FnOnce(&Transport) -> Vec<Message>,
     ) -> Result<Vec<Answer>, CallError> {
         self.in_call = true;
-        let answers = self.exchange(messages).await;
+        let answers = self.exchange(component, messages).await;
         self.record(&answers);
         answers
     }
@@ -218,15 +234,30 @@ impl Courier {
     /// While a call is under way there is no connection, so that one that is given up is not used again.
     async fn exchange(
         &mut self,
-        messages: impl FnOnce(usize) -> Vec<Message>,
+        component: &str,
+        messages: impl FnOnce(&Transport) -> Vec<Message>,
     ) -> Result<Vec<Answer>, CallError> {
+        // Where nobody asks for one it is made for nothing, which takes microseconds, and is not sent.
+        let now = self.clock.now();
+        let token = self
+            .credential
+            .as_ref()
+            .map(|credential| credential.token(Scopes::EMIT, Some(component), now))
+            .transpose()
+            .map_err(|error| CallError::new(with_cause(&error)))?;
+        let token = token.as_deref();
         let mut transport = match self.transport.take() {
             Some(transport) if !transport.is_closed() => transport,
-            Some(_) | None => Transport::connect(&self.target, &self.timing).await?,
+            Some(_) | None => Transport::connect(&self.target, token, &self.timing).await?,
         };
-        let messages = messages(transport.batch_max());
-        let sent = transport.send(&messages, self.clock.now(), &self.timing);
-        let answers = sent.await?;
+        let messages = messages(&transport);
+        let answers = if messages.is_empty() {
+            // All that was left is of components that it may not speak for.
+            Vec::new()
+        } else {
+            let token = token.filter(|_| transport.takes_token());
+            transport.send(&messages, now, token, &self.timing).await?
+        };
         self.transport = Some(transport);
         Ok(answers)
     }
@@ -284,6 +315,13 @@ impl Courier {
         };
         self.wait_until = Some(until);
         until
+    }
+}
+
+fn with_cause(error: &(dyn std::error::Error + 'static)) -> String {
+    match error.source() {
+        Some(source) => format!("{error}: {source}"),
+        None => error.to_string(),
     }
 }
 

@@ -30,10 +30,10 @@ use tokio::sync::Notify;
 use uuid::Uuid;
 
 use crate::{
-    Clock,
+    Clock, Credential,
     delivery::{adoption::event_json, locked, target::Target, timing::Timing},
     identity::{Identity, PARENT_SESSION_ID},
-    leaving,
+    leaving::Door,
     settings::Settings,
     spool::{Bounds, Dropped, Spool, SpoolFile},
 };
@@ -79,6 +79,8 @@ struct Shared {
     /// State folders in whose spools dead shells may have left something; none where the spool is not used.
     folders: Vec<PathBuf>,
     target: Target,
+    credential: Option<Credential>,
+    door: Door,
     bounds: Bounds,
     timing: Timing,
     /// What the start event told of what was dropped, and where that is counted.
@@ -207,7 +209,7 @@ impl Emitter {
                 .last_error
                 .lock()
                 .unwrap_or_else(PoisonError::into_inner);
-            *last = Some(leaving::text(text));
+            *last = Some(self.shared.door.text(text));
         }
     }
 
@@ -291,7 +293,7 @@ impl Shared {
             session_id: self.session_id.clone(),
             timestamp: self.clock.now(),
             event_type: SessionEndType,
-            metadata: leaving::metadata(Map::new()),
+            metadata: session_model::Metadata::default(),
             event_id: session_model::EventId::new(Uuid::now_v7()),
             exit_reason: Some(ending.reason),
             exit_code: Integer::new(i64::from(ending.exit_code)).ok(),

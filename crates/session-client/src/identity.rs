@@ -2,7 +2,7 @@
 //! has to give.
 //!
 //! Nothing here fails: what cannot be known is left out, what is too long is cut, what is not UTF-8 is made so with
-//! U+FFFD. Every text passes [`leaving`]. It runs on the thread that shows a prompt, so it starts no
+//! U+FFFD. Every text passes [`crate::leaving`]. It runs on the thread that shows a prompt, so it starts no
 //! process and asks no network; the one thing that may lead there is the password database, where the administrator
 //! put it on a directory server.
 
@@ -27,8 +27,6 @@ use session_model::{
 };
 use sha2::{Digest, Sha256};
 use variables::Variables;
-
-use crate::leaving;
 
 /// The environment variable that holds the session in which a process was started.
 pub const PARENT_SESSION_ID: &str = "SESSION_BUDDY_PARENT_SESSION_ID";
@@ -86,15 +84,15 @@ impl Identity {
             pid: Pid::new(i64::from(std::process::id()))
                 .expect("no kernel that we run on gives a pid above 2^22 or the pid 0"),
             user: user::of_this_process(&variables, kernel::login_uid()),
-            hostname: place::hostname(),
+            hostname: place::hostname(&variables.door),
             environment: place::environment(&variables),
             actor: actor::actor(&variables, std::io::stdin().is_terminal()),
             parent_session_id: parent_session_id(&variables),
             process: kernel::process(),
             host_id: host_id_of_this_machine(),
-            tty: place::tty(),
+            tty: place::tty(&variables.door),
             remote_address: place::remote_address(&variables),
-            runtime: leaving::text(RUNTIME),
+            runtime: variables.door.text(RUNTIME),
         }
     }
 }
@@ -131,6 +129,7 @@ mod tests {
     use session_model::{Field, SessionStartEvent, words::ActorKind};
 
     use super::{variables::tests::of, *};
+    use crate::leaving::redaction::VARIABLE;
 
     /// Makes the start event of an identity, as the emitter does, and reads it as the server does.
     fn event_of(identity: Identity) -> SessionStartEvent {
@@ -139,7 +138,7 @@ mod tests {
             event_id: Field::from_json(&json!("550e8400-e29b-41d4-a716-446655440000")).unwrap(),
             event_type: Default::default(),
             component_name: "mahavishnu".parse().unwrap(),
-            shell_type: leaving::text("MahavishnuShell"),
+            shell_type: crate::leaving::Door::default().text("MahavishnuShell"),
             timestamp: "2026-02-06T22:04:58Z".parse().unwrap(),
             pid: identity.pid,
             user: identity.user,
@@ -190,7 +189,8 @@ mod tests {
             OsString::from_vec(vec![b'/', 0xff, 0xfe]),
         ];
         for value in values {
-            let event = event_of(Identity::of_this_process(&|_| Some(value.clone())));
+            let variable = |name: &str| (name != VARIABLE).then(|| value.clone());
+            let event = event_of(Identity::of_this_process(&variable));
             assert_eq!(event.actor.unwrap().kind, ActorKind::Agent);
             assert_eq!(event.parent_session_id, None);
             assert!(event.user.home.starts_with('/'));

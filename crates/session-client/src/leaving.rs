@@ -1,6 +1,10 @@
 //! The only door through which free text leaves the process: whatever a user, a script or the system may have written
-//! passes here on its way into an event, and redaction will be added here, in `pass`, for all of it.
+//! passes here on its way into an event. What looks like a secret is taken out of it first ([`redaction`]), and then it is cut
+//! to its bounds.
 
+pub mod redaction;
+
+use redaction::{MARK, Rules, is_secret_name};
 use serde_json::{Map, Value};
 use session_model::{Metadata, Text, Trimmed};
 
@@ -11,72 +15,114 @@ const NAMED_MAX: usize = 20;
 /// How many characters of a dropped key are told.
 const NAME_CHARACTERS_MAX: usize = 100;
 
-/// Takes as much of a text as the bound allows.
-///
-/// ```
-/// assert_eq!(&*session_client::leaving::text::<3>("né\0glige"), "nég");
-/// ```
-pub fn text<const MAX: usize>(text: &str) -> Text<MAX> {
-    Text::cut(&pass(text))
+/// The door of one process, with the rules of its user.
+#[derive(Clone, Debug, Default)]
+pub struct Door {
+    rules: Rules,
 }
 
-/// Takes as much of a text as the bound allows, its outer white space taken off.
-pub fn trimmed<const MAX: usize>(text: &str) -> Trimmed<MAX> {
-    Trimmed::cut(&pass(text))
-}
-
-/// Takes as many members as the bounds of [`Metadata`] allow. Left out are those that are too deep by themselves, then
-/// the largest ones first until the rest fits; `dropped_keys` names them in that order (at most 20, each cut to 100
-/// characters, then `and 7 more`). A member of that name gives way to this note.
-///
-/// ```
-/// use serde_json::json;
-/// let map = json!({"project": "alpha", "log": "x".repeat(20_000)});
-/// let metadata = session_client::leaving::metadata(map.as_object().unwrap().clone());
-/// assert_eq!(serde_json::to_value(metadata).unwrap(), json!({"project": "alpha", "dropped_keys": ["log"]}));
-/// ```
-pub fn metadata(mut map: Map<String, Value>) -> Metadata {
-    let mut dropped = drop_too_deep(&mut map);
-    let mut map = pass_members(map);
-    drop_too_large(&mut map, &mut dropped);
-    if !dropped.is_empty() {
-        map.insert(DROPPED_KEYS.to_owned(), note(&dropped));
+impl Door {
+    /// Makes a door with rules of the user beside those for everybody.
+    pub const fn new(rules: Rules) -> Self {
+        Self { rules }
     }
-    // Nothing here can be out of bounds; if it ever were, the event leaves without it.
-    Metadata::new(map).unwrap_or_default()
-}
 
-/// What every text goes through, before it is cut: half a secret could not be recognised.
-fn pass(text: &str) -> String {
-    text.replace('\0', "")
-}
-
-fn pass_members(map: Map<String, Value>) -> Map<String, Value> {
-    map.into_iter()
-        .map(|(key, value)| (pass(&key), pass_value(value)))
-        .collect()
-}
-
-fn pass_value(value: Value) -> Value {
-    match value {
-        Value::Null | Value::Bool(_) | Value::Number(_) => value,
-        Value::String(text) => Value::String(pass(&text)),
-        Value::Array(items) => items.into_iter().map(pass_value).collect(),
-        Value::Object(members) => Value::Object(pass_members(members)),
+    /// Takes as much of a text as the bound allows.
+    ///
+    /// ```
+    /// let door = session_client::leaving::Door::default();
+    /// assert_eq!(&*door.text::<3>("né\0glige"), "nég");
+    /// assert_eq!(&*door.text::<100>("login password=hunter2"), "login password=[redacted]");
+    /// ```
+    pub fn text<const MAX: usize>(&self, text: &str) -> Text<MAX> {
+        Text::cut(&self.pass(text))
     }
-}
 
-/// Takes out the members that are too deep, and gives their keys.
-fn drop_too_deep(map: &mut Map<String, Value>) -> Vec<String> {
-    let mut dropped = Vec::new();
-    map.retain(|key, value| {
-        let fits = is_within(value, Metadata::DEPTH_MAX - 1);
-        if !fits {
-            dropped.push(pass(key));
+    /// Takes as much of a text as the bound allows, its outer white space taken off.
+    pub fn trimmed<const MAX: usize>(&self, text: &str) -> Trimmed<MAX> {
+        Trimmed::cut(&self.pass(text))
+    }
+
+    /// Takes as many members as the bounds of [`Metadata`] allow. Left out are those that are too deep by themselves, then
+    /// the largest ones first until the rest fits; `dropped_keys` names them in that order (at most 20, each cut to 100
+    /// characters, then `and 7 more`). A member of that name gives way to this note. What stands under the name of a secret
+    /// is one.
+    ///
+    /// ```
+    /// use serde_json::json;
+    /// let map = json!({"project": "alpha", "token": "x", "log": "x".repeat(20_000)});
+    /// let metadata = session_client::leaving::Door::default().metadata(map.as_object().unwrap().clone());
+    /// assert_eq!(
+    ///     serde_json::to_value(metadata).unwrap(),
+    ///     json!({"project": "alpha", "token": "[redacted]", "dropped_keys": ["log"]})
+    /// );
+    /// ```
+    pub fn metadata(&self, mut map: Map<String, Value>) -> Metadata {
+        let mut dropped = self.drop_too_deep(&mut map);
+        let mut map = self.pass_members(map);
+        drop_too_large(&mut map, &mut dropped);
+        if !dropped.is_empty() {
+            map.insert(DROPPED_KEYS.to_owned(), note(&dropped));
         }
-        fits
-    });
-    dropped
+        // Nothing here can be out of bounds; if it ever were, the event leaves without it.
+        Metadata::new(map).unwrap_or_default()
+    }
+
+    /// What every text goes through, before it is cut: half a secret could not be recognised.
+    fn pass(&self, text: &str) -> String {
+        self.rules.redact(&text.replace('\0', "")).into_owned()
+    }
+
+    fn pass_members(&self, map: Map<String, Value>) -> Map<String, Value> {
+        map.into_iter()
+            .map(|(key, value)| {
+                let value = if is_secret_name(&key) {
+                    without_secrets(value)
+                } else {
+                    self.pass_value(value)
+                };
+                (self.pass(&key), value)
+            })
+            .collect()
+    }
+
+    fn pass_value(&self, value: Value) -> Value {
+        match value {
+            Value::Null | Value::Bool(_) | Value::Number(_) => value,
+            Value::String(text) => Value::String(self.pass(&text)),
+            Value::Array(items) => items
+                .into_iter()
+                .map(|item| self.pass_value(item))
+                .collect(),
+            Value::Object(members) => Value::Object(self.pass_members(members)),
+        }
+    }
+
+    /// Takes out the members that are too deep, and gives their keys.
+    fn drop_too_deep(&self, map: &mut Map<String, Value>) -> Vec<String> {
+        let mut dropped = Vec::new();
+        map.retain(|key, value| {
+            let fits = is_within(value, Metadata::DEPTH_MAX - 1);
+            if !fits {
+                dropped.push(self.pass(key));
+            }
+            fits
+        });
+        dropped
+    }
+}
+
+/// Replaces everything in a value that may be a secret, since its name says that it is one.
+fn without_secrets(value: Value) -> Value {
+    match value {
+        Value::Null | Value::Bool(_) => value,
+        Value::Number(_) | Value::String(_) => Value::String(MARK.to_owned()),
+        Value::Array(items) => items.into_iter().map(without_secrets).collect(),
+        Value::Object(members) => members
+            .into_iter()
+            .map(|(key, value)| (key.replace('\0', ""), without_secrets(value)))
+            .collect(),
+    }
 }
 
 /// Tells whether a value has at most `levels` of nesting; looks no deeper.
@@ -170,7 +216,7 @@ mod tests {
         let Value::Object(map) = value else {
             unreachable!("every case is an object")
         };
-        let made = serde_json::to_value(metadata(map)).unwrap();
+        let made = serde_json::to_value(Door::default().metadata(map)).unwrap();
         assert!(serde_json::to_string(&made).unwrap().len() <= Metadata::BYTES_MAX);
         made
     }
@@ -194,8 +240,8 @@ mod tests {
             metadata_of(json!({"a\0": "\0b", "c": [{"\0d": ["e\0"]}]})),
             json!({"a": "b", "c": [{"d": ["e"]}]})
         );
-        assert_eq!(&*text::<2>("\0é\0🦀x"), "é🦀");
-        assert_eq!(&*trimmed::<2>(" \0é 🦀 "), "é");
+        assert_eq!(&*Door::default().text::<2>("\0é\0🦀x"), "é🦀");
+        assert_eq!(&*Door::default().trimmed::<2>(" \0é 🦀 "), "é");
     }
 
     #[test]

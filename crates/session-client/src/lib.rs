@@ -2,17 +2,20 @@
 //!
 //! - [`emitter`]: a shell that is tracked: [`Emitter`] spools its start and its end and delivers them behind its back.
 //! - [`settings`]: whether, and where to, from the environment.
+//! - [`credential`]: what it has to say to a server of who it is.
 //! - [`identity`]: what a process knows of itself: the start event is made of it.
 //! - [`leaving`]: the door through which free text leaves the process.
 //! - [`spool`]: events on disk that no server has acknowledged.
 //! - [`delivery`]: from there to a server.
 //! - [`Reader`] lists, shows and closes sessions over the server's Unix socket or over HTTP; [`Problem`] is how a server
 //!   says that it did not. [`Connection`] carries any other request.
+//! - [`token`]: what tells a server who somebody is, and the secrets that make it.
 //! - [`state_folder`] is where server and client of one user meet.
 //! - [`clock`]: wall time, passed in.
 
 pub mod clock;
 mod connection;
+pub mod credential;
 pub mod delivery;
 pub mod emitter;
 pub mod identity;
@@ -22,9 +25,11 @@ mod reader;
 pub mod settings;
 pub mod spool;
 pub mod state_folder;
+pub mod token;
 
 pub use clock::Clock;
 pub use connection::{Connection, ConnectionError, Destination};
+pub use credential::Credential;
 pub use emitter::{Beginning, Emitter, Ending};
 pub use problem::Problem;
 pub use reader::{PAGE_MAX, Page, Reader, ReaderError};

@@ -5,11 +5,13 @@ use std::time::Duration;
 use hyper::{Method, Response, body::Bytes, header::LINK};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
-use session_model::{SessionFilter, SessionRecord};
+use session_model::{ActRecord, SessionFilter, SessionRecord};
 
 use crate::{
+    Clock, Credential,
     connection::{Ask, Connection, ConnectionError, Destination},
     problem::Problem,
+    token::{Scopes, SecretError},
 };
 
 /// How long an answer may take: 30 seconds, since a list of everything is long.
@@ -25,6 +27,9 @@ pub enum ReaderError {
     /// There is no connection, or it broke.
     #[error(transparent)]
     Connection(#[from] ConnectionError),
+    /// What says who asks cannot be used.
+    #[error(transparent)]
+    Credential(#[from] SecretError),
     /// The server refuses.
     #[error("{}", .0.detail)]
     Refused(Box<Problem>),
@@ -51,6 +56,7 @@ pub struct Page<T = SessionRecord> {
 #[derive(Debug)]
 pub struct Reader {
     connection: Connection,
+    credential: Option<(Credential, Clock)>,
 }
 
 impl Reader {
@@ -61,7 +67,20 @@ impl Reader {
     /// When nobody listens there, or somebody whose socket is neither ours nor root's.
     pub async fn connect(destination: Destination) -> Result<Self, ReaderError> {
         let connection = Connection::to(destination).await?;
-        Ok(Self { connection })
+        Ok(Self {
+            connection,
+            credential: None,
+        })
+    }
+
+    /// Says who asks with each request from now on. At a Unix socket the kernel says that.
+    #[must_use]
+    pub fn with_credential(self, credential: Credential, clock: Clock) -> Self {
+        let credential = match self.connection.destination() {
+            Destination::Socket(_) => None,
+            Destination::Http(_) => Some((credential, clock)),
+        };
+        Self { credential, ..self }
     }
 
     /// Gives the page of sessions that match, newest first, from `cursor` on; at most `limit` of 1 to 1,000. `T` is what
@@ -127,6 +146,46 @@ impl Reader {
         self.record(&body)
     }
 
+    /// Gives acts of administrators and refusals, newest first, at most `limit`.
+    ///
+    /// # Errors
+    ///
+    /// When the server refuses or the connection fails.
+    pub async fn acts(&mut self, limit: usize) -> Result<Vec<ActRecord>, ReaderError> {
+        let mut acts: Vec<ActRecord> = Vec::new();
+        let mut cursor = String::new();
+        while acts.len() < limit {
+            let page = (limit - acts.len()).min(PAGE_MAX);
+            let path = format!("/api/audit?limit={page}{cursor}");
+            let (head, body) = self.call(Method::GET, &path, None).await?;
+            acts.extend(
+                serde_json::from_slice::<Vec<_>>(&body).map_err(|error| self.foreign(&error))?,
+            );
+            let link = head.headers().get(LINK);
+            match link.and_then(|link| next_cursor(link.to_str().ok()?)) {
+                Some(next) => cursor = format!("&cursor={}", escaped(&next)),
+                None => break,
+            }
+        }
+        Ok(acts)
+    }
+
+    /// Lets a token be good no longer.
+    ///
+    /// # Errors
+    ///
+    /// When the server refuses or the connection fails.
+    pub async fn revoke_token(
+        &mut self,
+        id: &str,
+        reason: Option<&str>,
+    ) -> Result<(), ReaderError> {
+        let body = json!({"token_id": id, "reason": reason});
+        self.call(Method::POST, "/api/tokens/revoke", Some(&body))
+            .await?;
+        Ok(())
+    }
+
     fn record(&self, body: &[u8]) -> Result<SessionRecord, ReaderError> {
         serde_json::from_slice(body).map_err(|error| self.foreign(&error))
     }
@@ -145,10 +204,21 @@ impl Reader {
         body: Option<&Value>,
     ) -> Result<(Response<()>, Bytes), ReaderError> {
         let body = body.map(|body| ("application/json", Bytes::from(body.to_string())));
+        // What reads can also close only where it closes.
+        let scopes = match (&method, path.starts_with("/api/audit")) {
+            (&Method::GET, false) => Scopes::READ,
+            _ => Scopes::ADMIN,
+        };
+        let token = self
+            .credential
+            .as_ref()
+            .map(|(credential, clock)| credential.token(scopes, None, clock.now()))
+            .transpose()?;
         let ask = Ask {
             method,
             path,
             body,
+            token: token.as_deref(),
             patience: ANSWER_TIMEOUT,
             answer_bytes_max: ANSWER_BYTES_MAX,
         };

@@ -5,7 +5,9 @@ use std::{ffi::OsString, path::PathBuf, time::Duration};
 use session_model::ComponentName;
 
 use crate::{
+    Credential,
     delivery::{answer::for_people, target::Target, timing::Timing},
+    leaving::{Door, redaction::Rules},
     spool::Bounds,
     state_folder,
 };
@@ -36,6 +38,10 @@ pub struct Settings {
     pub buffer_off: Option<String>,
     /// Where events go.
     pub target: Target,
+    /// What says who reports, where a server asks.
+    pub credential: Option<Credential>,
+    /// Through which texts leave.
+    pub door: Door,
     /// How much may wait.
     pub bounds: Bounds,
     /// How long things take; no variable sets it.
@@ -64,11 +70,21 @@ impl Settings {
         let first = state_folders.first().cloned().unwrap_or(nowhere);
         let (target, notices) = Target::from_environment(&first, variables);
         reading.notices.extend(notices);
+        let credential = Credential::from_environment(variables).unwrap_or_else(|error| {
+            let notice =
+                format!("{error}; it is not used, and a server that wants a token gets none");
+            reading.notices.push(notice);
+            None
+        });
+        let (rules, notices) = Rules::from_environment(variables);
+        reading.notices.extend(notices);
         let settings = Self {
             switch,
             state_folders,
             buffer_off,
             target,
+            credential,
+            door: Door::new(rules),
             bounds,
             timing: Timing::default(),
         };

@@ -40,6 +40,17 @@ pub struct Origin {
     pub uid: Option<u32>,
 }
 
+impl Origin {
+    /// Gives a name for who is there, of those who have no other.
+    pub fn name(&self) -> String {
+        match (self.uid, &self.address) {
+            (Some(uid), _) => format!("uid {uid}"),
+            (None, Some(address)) => address.clone(),
+            (None, None) => self.transport.to_string(),
+        }
+    }
+}
+
 /// What a shell has counted. Null where it does not count.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Counters {
@@ -336,6 +347,11 @@ impl Session {
         }
     }
 
+    /// Gives the record of its start.
+    pub const fn start(&self) -> &Accepted {
+        &self.start
+    }
+
     /// Gives its id.
     pub const fn id(&self) -> &SessionId {
         &self.id
@@ -598,6 +614,6 @@ fn seconds_of_micros(micros: i64) -> f64 {
     micros as f64 / 1e6
 }
 
-mod payload;
+pub(crate) mod payload;
 
 pub use payload::{Kind, PayloadError};

@@ -142,6 +142,11 @@ impl SessionId {
     pub fn last_part(&self) -> &str {
         self.0.rsplit('-').next().unwrap_or(&self.0)
     }
+
+    /// Gives the component that it names: what stands before the date; empty where it is no id of ours.
+    pub fn component(&self) -> &str {
+        self.0.rsplitn(4, '-').nth(3).unwrap_or_default()
+    }
 }
 
 impl FromStr for SessionId {

@@ -6,6 +6,7 @@
 //! - [`result`]: what it is answered.
 //! - [`fold`]: what a session *is*: the fold of its accepted [`Fact`]s into a [`Session`].
 //! - [`record`]: how a session is shown: [`SessionRecord`].
+//! - [`act`]: what administrators did: [`Act`].
 //! - [`filter`]: which sessions are meant: [`SessionFilter`].
 //! - [`report`]: how many sessions are shown: [`AnalyticsReport`].
 //! - [`schema`]: the JSON Schemas of the eleven public models, and validation by name.
@@ -25,6 +26,7 @@
 //! );
 //! ```
 
+pub mod act;
 pub mod escape;
 pub mod event;
 pub mod field;
@@ -39,6 +41,7 @@ pub mod text;
 pub mod timestamp;
 pub mod words;
 
+pub use act::{Act, ActRecord, Deed};
 pub use event::{
     Actor, EnvironmentInfo, ProcessIdentity, SessionEndEvent, SessionHeartbeatEvent,
     SessionStartEvent, UserInfo,
@@ -54,4 +57,4 @@ pub use report::AnalyticsReport;
 pub use result::{ErrorResponse, SessionEndResult, SessionHeartbeatResult, SessionStartResult};
 pub use text::{Integer, Metadata, Number, Pid, SessionType, Text, Trimmed};
 pub use timestamp::Timestamp;
-pub use words::{EndKnownBy, ExitReason, Liveness, LossCause, SessionStatus, Transport};
+pub use words::{ActName, EndKnownBy, ExitReason, Liveness, LossCause, SessionStatus, Transport};

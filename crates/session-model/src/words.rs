@@ -74,6 +74,16 @@ macro_rules! words {
 }
 
 words! {
+    /// What an administrator did, or was refused.
+    pub enum ActName {
+        /// A session was closed by hand.
+        SessionClosed = "session_closed",
+        /// A token was revoked.
+        TokenRevoked = "token_revoked",
+        /// Somebody known wanted something that is not allowed.
+        Refused = "refused",
+    }
+
     /// How a session stands.
     pub enum SessionStatus {
         /// No end is known.

@@ -142,6 +142,9 @@ impl Failure {
             "SESSION_NOT_FOUND" => {
                 failure.hint("`session-buddy list-sessions` shows what there is")
             }
+            "TOKEN_REQUIRED" | "TOKEN_INVALID" | "TOKEN_EXPIRED" | "TOKEN_REVOKED" => {
+                failure.hint("set SESSION_BUDDY_TOKEN or SESSION_BUDDY_SECRET, or use the server's socket as its user")
+            }
             _ => failure,
         }
     }
@@ -306,7 +309,8 @@ impl From<ReaderError> for Failure {
             ReaderError::Connection(
                 ConnectionError::Stranger { .. } | ConnectionError::Broken { .. },
             )
-            | ReaderError::Foreign { .. } => Self::of(ExitStatus::Failed, &error),
+            | ReaderError::Foreign { .. }
+            | ReaderError::Credential(_) => Self::of(ExitStatus::Failed, &error),
         }
     }
 }

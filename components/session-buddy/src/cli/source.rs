@@ -5,16 +5,21 @@ use std::{fs, io, os::unix::fs::MetadataExt, path::Path, sync::Arc};
 use anstream::eprintln;
 use nix::unistd::Uid;
 use serde::de::DeserializeOwned;
-use session_client::{ConnectionError, Destination, PAGE_MAX, Page, Reader, ReaderError};
-use session_model::{SessionFilter, SessionRecord, Text, Transport, fold::Origin};
+use session_client::{
+    ConnectionError, Credential, Destination, PAGE_MAX, Page, Reader, ReaderError,
+};
+use session_model::{
+    ActName, ActRecord, Deed, SessionFilter, SessionRecord, Text, Transport, fold::Origin,
+};
 
 use super::{DatabaseArgs, ExitStatus, Failure, failure::START_A_SERVER};
 use crate::{
+    auth::Voice,
     clock::Clock,
     lifecycle::Settings,
     liveness::Sender,
     store::{
-        SessionStore, StoreError,
+        ActQuery, SessionStore, StoreError,
         sqlite::{OpenError, ReadOnlyStore, SqliteStore},
     },
     tracker::{Delivery, EndError, ListRequest, ResolveError, Tracker},
@@ -76,7 +81,7 @@ impl SourceArgs {
     /// Connects to the server; `None` where none was named and none runs.
     async fn reader(&self, settings: &Settings) -> Result<Option<Reader>, Failure> {
         if let Some(destination) = &self.server {
-            return Ok(Some(Reader::connect(destination.clone()).await?));
+            return Ok(Some(connect(destination.clone()).await?));
         }
         match Reader::connect(Destination::Socket(settings.socket())).await {
             Ok(reader) => Ok(Some(reader)),
@@ -84,6 +89,17 @@ impl SourceArgs {
             Err(error) => Err(error.into()),
         }
     }
+}
+
+/// Connects to a server that was named, with what this environment has to say of who asks.
+async fn connect(destination: Destination) -> Result<Reader, Failure> {
+    let credential = Credential::from_environment(&|name| std::env::var_os(name))
+        .map_err(|error| Failure::of(ExitStatus::Failed, &error))?;
+    let reader = Reader::connect(destination).await?;
+    Ok(match credential {
+        Some(credential) => reader.with_credential(credential, Clock::system()),
+        None => reader,
+    })
 }
 
 /// Gives the database, if there is one that is ours.
@@ -168,7 +184,7 @@ impl Source {
         not_empty(id)?;
         match self {
             Self::Server(reader) => Ok(reader.show(id).await?),
-            Self::Database(tracker) => Ok(tracker.get(id).await??),
+            Self::Database(tracker) => Ok(tracker.get(id, None).await??),
         }
     }
 
@@ -185,21 +201,52 @@ impl Source {
                 .end(id, reason.map(|reason| &**reason), force)
                 .await?),
             Self::Database(tracker) => {
-                let uid = Uid::effective().as_raw();
-                let origin = Origin {
-                    transport: Transport::Stdio,
-                    address: None,
-                    uid: Some(uid),
-                };
+                let origin = own_origin();
+                let by = origin.name();
                 let delivery = Delivery {
                     origin,
                     sender: Sender::Unknown,
                     subject: None,
                     sent_at: None,
+                    voice: Voice::of_all(None),
                 };
                 Ok(tracker
-                    .end_by_hand(id, format!("uid {uid}"), reason.cloned(), force, delivery)
+                    .end_by_hand(id, by, reason.cloned(), force, delivery)
                     .await??)
+            }
+        }
+    }
+
+    /// Gives acts, newest first.
+    pub(super) async fn acts(&mut self, limit: usize) -> Result<Vec<ActRecord>, Failure> {
+        match self {
+            Self::Server(reader) => Ok(reader.acts(limit).await?),
+            Self::Database(tracker) => {
+                let query = ActQuery {
+                    before: None,
+                    limit,
+                };
+                Ok(tracker.acts(query).await?.acts)
+            }
+        }
+    }
+
+    /// Lets a token be good no longer.
+    pub(super) async fn revoke_token(
+        &mut self,
+        id: &str,
+        reason: Option<&Text<500>>,
+    ) -> Result<(), Failure> {
+        let reason = reason.map(|reason| &**reason);
+        match self {
+            Self::Server(reader) => Ok(reader.revoke_token(id, reason).await?),
+            Self::Database(tracker) => {
+                let deed = Deed {
+                    token_id: Some(id.to_owned()),
+                    reason: reason.map(str::to_owned),
+                    ..Deed::new(ActName::TokenRevoked)
+                };
+                Ok(tracker.record(deed, own_origin(), None).await?)
             }
         }
     }
@@ -210,6 +257,15 @@ impl Source {
             Self::Server(_) => Ok(()),
             Self::Database(tracker) => Ok(tracker.close().await?),
         }
+    }
+}
+
+/// Gives what the ledger says of whoever runs this command.
+fn own_origin() -> Origin {
+    Origin {
+        transport: Transport::Stdio,
+        address: None,
+        uid: Some(Uid::effective().as_raw()),
     }
 }
 
@@ -246,6 +302,7 @@ impl From<EndError> for Failure {
         match error {
             EndError::Resolve(error) => error.into(),
             EndError::Alive(_) => Self::refused("SESSION_ALIVE", error.to_string(), &[]),
+            EndError::Refused(_) => Self::of(ExitStatus::Failed, &error),
         }
     }
 }

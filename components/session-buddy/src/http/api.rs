@@ -1,37 +1,26 @@
 //! REST over sessions.
 
 use axum::{
-    Json,
+    Extension, Json,
     body::Bytes,
-    extract::{ConnectInfo, Path, RawQuery, State, rejection::PathRejection},
+    extract::{Path, RawQuery, State, rejection::PathRejection},
     http::{HeaderMap, HeaderValue, header},
     response::{IntoResponse, Response},
 };
 use serde_json::{Map, Value};
 use session_model::{Field, FieldErrors, SessionFilter, SessionRecord, Text, field::Place};
-use tokio::task::spawn_blocking;
 
 use super::{App, Problem};
 use crate::{
-    auth::{Peer, Right},
+    auth::{Caller, Refusal},
     store::Cursor,
-    tracker::{Delivery, ListRequest},
+    tracker::{Delivery, EndError, ListRequest},
 };
 
 /// The most sessions of a page, and how many a page has unless asked otherwise.
 pub(super) const PAGE_MAX: usize = 1000;
 
-/// Refuses a peer that may not do something.
-pub(super) async fn require(peer: &Peer, right: Right) -> Result<(), Problem> {
-    let peer = peer.clone();
-    // The first look at a TCP peer reads /proc.
-    let allowed = spawn_blocking(move || peer.may(right)).await;
-    allowed
-        .map_err(|_| internal("the look at the peer failed"))?
-        .map_err(Problem::from)
-}
-
-fn internal(detail: &str) -> Problem {
+pub(super) fn internal(detail: &str) -> Problem {
     Problem::new(
         axum::http::StatusCode::INTERNAL_SERVER_ERROR,
         "INTERNAL",
@@ -42,12 +31,12 @@ fn internal(detail: &str) -> Problem {
 /// `GET /api/sessions`
 pub(super) async fn list_sessions(
     State(app): State<App>,
-    ConnectInfo(peer): ConnectInfo<Peer>,
+    Extension(caller): Extension<Caller>,
     RawQuery(query): RawQuery,
 ) -> Result<Response, Problem> {
-    require(&peer, Right::Read).await?;
     let query = query.unwrap_or_default();
-    let request = list_request(&query)?;
+    let mut request = list_request(&query)?;
+    keep_to_component(&app, &caller, &mut request, "GET /api/sessions").await?;
     let listing = app.tracker.list(request).await?;
     let mut headers = HeaderMap::new();
     if let Some(next) = &listing.next {
@@ -61,6 +50,26 @@ pub(super) async fn list_sessions(
         headers.insert("x-total-count", total.into());
     }
     Ok((headers, Json(listing.sessions)).into_response())
+}
+
+/// Keeps a list to the component of a caller that is bound to one.
+pub(super) async fn keep_to_component(
+    app: &App,
+    caller: &Caller,
+    request: &mut ListRequest,
+    what: &str,
+) -> Result<(), Problem> {
+    let Some(bound) = caller.component() else {
+        return Ok(());
+    };
+    let asked = &mut request.filter.component;
+    if asked.iter().any(|component| *component != bound.as_str()) {
+        return Err(app
+            .refuse(Refusal::Bound(bound.clone()), caller, what)
+            .await);
+    }
+    *asked = vec![bound.to_string()];
+    Ok(())
 }
 
 fn list_request(query: &str) -> Result<ListRequest, Problem> {
@@ -133,7 +142,7 @@ pub(super) fn cursor(text: &str) -> Result<Cursor, Problem> {
 }
 
 /// Takes a query apart. Escapes that are no UTF-8 become U+FFFD.
-fn form_pairs(query: &str) -> Vec<(String, String)> {
+pub(super) fn form_pairs(query: &str) -> Vec<(String, String)> {
     form_urlencoded::parse(query.as_bytes())
         .map(|(name, value)| (name.into_owned(), value.into_owned()))
         .collect()
@@ -158,45 +167,66 @@ fn session_id(id: Result<Path<String>, PathRejection>) -> Result<String, Problem
 /// `GET /api/sessions/{id}`
 pub(super) async fn show_session(
     State(app): State<App>,
-    ConnectInfo(peer): ConnectInfo<Peer>,
+    Extension(caller): Extension<Caller>,
     id: Result<Path<String>, PathRejection>,
 ) -> Result<Json<SessionRecord>, Problem> {
     let id = session_id(id)?;
-    require(&peer, Right::Read).await?;
-    Ok(Json(app.tracker.get(&id).await??))
+    Ok(Json(app.tracker.get(&id, caller.component()).await??))
 }
 
 /// `POST /api/sessions/{id}/end`
 pub(super) async fn end_session(
     State(app): State<App>,
-    ConnectInfo(peer): ConnectInfo<Peer>,
+    Extension(caller): Extension<Caller>,
     id: Result<Path<String>, PathRejection>,
     body: Bytes,
 ) -> Result<Json<SessionRecord>, Problem> {
     let id = session_id(id)?;
-    require(&peer, Right::Admin).await?;
-    let body: Value = serde_json::from_slice(&body).map_err(|error| {
+    let closing = Closing::read(&object(&body)?)?;
+    let what = "POST /api/sessions/{id}/end";
+    Ok(Json(close(&app, &caller, &id, closing, what).await?))
+}
+
+/// Closes a session by hand.
+pub(super) async fn close(
+    app: &App,
+    caller: &Caller,
+    id: &str,
+    closing: Closing,
+    what: &str,
+) -> Result<SessionRecord, Problem> {
+    let Closing { reason, force } = closing;
+    let delivery = Delivery {
+        origin: caller.origin(),
+        sender: caller.peer.sender(),
+        subject: caller.subject().map(str::to_owned),
+        sent_at: None,
+        voice: app.gate.voice(caller),
+    };
+    let closed = app
+        .tracker
+        .end_by_hand(id, caller.name(), reason, force, delivery)
+        .await?;
+    match closed {
+        Ok(record) => Ok(record),
+        Err(EndError::Refused(refusal)) => Err(app.refuse(refusal, caller, what).await),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Reads a body that is an object.
+pub(super) fn object(body: &[u8]) -> Result<Map<String, Value>, Problem> {
+    let body: Value = serde_json::from_slice(body).map_err(|error| {
         Problem::new(
             axum::http::StatusCode::BAD_REQUEST,
             "INVALID_PARAMETER",
             format!("the body is not JSON: {error}"),
         )
     })?;
-    let Value::Object(arguments) = body else {
-        return Err(Problem::parameter("", "expected an object, such as {}"));
-    };
-    let Closing { reason, force } = Closing::read(&arguments)?;
-    let delivery = Delivery {
-        origin: peer.origin(),
-        sender: peer.sender(),
-        subject: None,
-        sent_at: None,
-    };
-    Ok(Json(
-        app.tracker
-            .end_by_hand(&id, peer.name(), reason, force, delivery)
-            .await??,
-    ))
+    match body {
+        Value::Object(arguments) => Ok(arguments),
+        _ => Err(Problem::parameter("", "expected an object, such as {}")),
+    }
 }
 
 /// How to close a session by hand.

@@ -1,11 +1,6 @@
 //! `POST /api/events`: many events in one request and one commit.
 
-use axum::{
-    Json,
-    body::Bytes,
-    extract::{ConnectInfo, State},
-    http::StatusCode,
-};
+use axum::{Extension, Json, body::Bytes, extract::State, http::StatusCode};
 use serde_json::Value;
 use tokio::task::spawn_blocking;
 
@@ -14,7 +9,7 @@ use super::{
     guard::{DEPTH_MAX, depth},
     intake::{self, EventType, Read},
 };
-use crate::{auth::Peer, tracker::EventResult};
+use crate::{auth::Caller, tracker::EventResult};
 
 /// The most events of a batch.
 const LINES_MAX: usize = 256;
@@ -24,18 +19,20 @@ const SMALL_LINES_MAX: usize = 16;
 const LINE_BYTES_MAX: usize = 128 * 1024;
 
 /// Takes a batch of events, one on each line, and answers each in its place: a line that cannot be taken never fails
-/// its neighbours. Whoever reaches this server may report.
+/// its neighbours.
 pub(super) async fn take(
     State(app): State<App>,
-    ConnectInfo(peer): ConnectInfo<Peer>,
+    Extension(caller): Extension<Caller>,
     body: Bytes,
 ) -> Result<Json<Vec<EventResult>>, Problem> {
     if lines_of(&body) <= SMALL_LINES_MAX {
-        return answer(&app, read(&body, &peer)?).await;
+        let read = read(&app, &body, &caller)?;
+        return answer(&app, &caller, read).await;
     }
     let _place = app.batches.try_acquire().map_err(|_| overloaded())?;
     // Reading a batch takes milliseconds, in which nobody else should wait for this thread.
-    let read = spawn_blocking(move || read(&body, &peer)).await;
+    let reading = (app.clone(), caller.clone());
+    let read = spawn_blocking(move || read(&reading.0, &body, &reading.1)).await;
     let read = read.map_err(|_| {
         Problem::new(
             StatusCode::INTERNAL_SERVER_ERROR,
@@ -43,15 +40,19 @@ pub(super) async fn take(
             "the batch could not be read; the log says why",
         )
     })??;
-    answer(&app, read).await
+    answer(&app, &caller, read).await
 }
 
 fn lines_of(body: &[u8]) -> usize {
     body.split(|byte| *byte == b'\n').count()
 }
 
-async fn answer(app: &App, read: Vec<Read>) -> Result<Json<Vec<EventResult>>, Problem> {
-    let answers = intake::take(app, read).await;
+async fn answer(
+    app: &App,
+    caller: &Caller,
+    read: Vec<Read>,
+) -> Result<Json<Vec<EventResult>>, Problem> {
+    let answers = intake::take(app, caller, read).await;
     Ok(Json(
         answers.into_iter().map(|answer| answer.result).collect(),
     ))
@@ -62,7 +63,7 @@ fn overloaded() -> Problem {
     Problem::new(StatusCode::SERVICE_UNAVAILABLE, "OVERLOADED", detail).retry_after(1)
 }
 
-fn read(body: &[u8], peer: &Peer) -> Result<Vec<Read>, Problem> {
+fn read(app: &App, body: &[u8], caller: &Caller) -> Result<Vec<Read>, Problem> {
     let lines = body.trim_ascii_end();
     if lines.is_empty() {
         return Ok(Vec::new());
@@ -79,13 +80,15 @@ fn read(body: &[u8], peer: &Peer) -> Result<Vec<Read>, Problem> {
             detail,
         ));
     }
+    // All of a batch come from one caller.
+    let from = intake::From::of(app, caller);
     Ok(lines
         .into_iter()
-        .map(|line| read_line(line, peer))
+        .map(|line| read_line(line, &from))
         .collect())
 }
 
-fn read_line(line: &[u8], peer: &Peer) -> Read {
+fn read_line(line: &[u8], from: &intake::From) -> Read {
     let refused = |error: String| Err(intake::no_event(error));
     if line.len() > LINE_BYTES_MAX {
         return refused(format!(
@@ -98,7 +101,7 @@ fn read_line(line: &[u8], peer: &Peer) -> Read {
     }
     match serde_json::from_slice(line) {
         Ok(Value::Object(event)) => match EventType::of(&event) {
-            Ok(event_type) => intake::read(event_type, event, peer),
+            Ok(event_type) => intake::read(event_type, event, from),
             Err(errors) => refused(errors.to_string()),
         },
         Ok(_) => refused("the line is no JSON object".to_owned()),

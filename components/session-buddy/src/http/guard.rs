@@ -5,7 +5,7 @@ use std::{net::IpAddr, time::Duration};
 
 use axum::{
     body::{Body, Bytes},
-    extract::{ConnectInfo, Request},
+    extract::{ConnectInfo, MatchedPath, Request, State},
     http::{HeaderMap, HeaderValue, Method, StatusCode, header, uri::Authority},
     middleware::Next,
     response::{IntoResponse, Response},
@@ -13,8 +13,8 @@ use axum::{
 use http_body_util::{BodyExt, Collected, LengthLimitError, Limited};
 use tokio::time::timeout;
 
-use super::{EVENTS, Problem};
-use crate::auth::{Peer, Right};
+use super::{App, EVENTS, Problem};
+use crate::auth::{Peer, routes};
 
 /// The most bytes of a body: 1 MiB.
 pub(crate) const BODY_BYTES_MAX: usize = 1024 * 1024;
@@ -24,14 +24,14 @@ const BODY_TIMEOUT: Duration = Duration::from_secs(10);
 pub(super) const DEPTH_MAX: usize = 64;
 
 /// Refuses what no handler should see.
-pub(super) async fn guard(request: Request, next: Next) -> Response {
-    match admit(request).await {
+pub(super) async fn guard(State(app): State<App>, request: Request, next: Next) -> Response {
+    match admit(&app, request).await {
         Ok(request) => next.run(request).await,
         Err(problem) => problem.into_response(),
     }
 }
 
-async fn admit(request: Request) -> Result<Request, Problem> {
+async fn admit(app: &App, mut request: Request) -> Result<Request, Problem> {
     let peer = request
         .extensions()
         .get::<ConnectInfo<Peer>>()
@@ -43,12 +43,21 @@ async fn admit(request: Request) -> Result<Request, Problem> {
             "the peer of this connection is unknown",
         ));
     };
-    peer.may(Right::Emit)?;
-    if let Peer::Tcp(_) = peer {
+    if let Peer::Tcp(_) = peer
+        && peer.is_at_loopback()
+    {
         check_host(request.headers())?;
     }
     check_origin(request.headers())?;
     check_query(request.uri().query().unwrap_or_default())?;
+    let path = request.extensions().get::<MatchedPath>().cloned();
+    let path = path.as_ref().map(MatchedPath::as_str);
+    let method = request.method().as_str();
+    let what = format!("{method} {}", path.unwrap_or("an unknown path"));
+    let needs = routes::of_route(method, path);
+    let caller = app.admit(peer, request.headers(), &what).await?;
+    app.allow(&caller, needs, &what).await?;
+    request.extensions_mut().insert(caller);
     if request.method() == Method::POST {
         with_bounded_body(request).await
     } else {
@@ -56,7 +65,8 @@ async fn admit(request: Request) -> Result<Request, Problem> {
     }
 }
 
-/// A page of another site can reach a loopback port through a name that it makes resolve there; the name betrays it.
+/// A page of another site can reach a loopback port through a name that it makes resolve there; the name betrays it. At
+/// other addresses everything takes a token, which no such page has.
 fn check_host(headers: &HeaderMap) -> Result<(), Problem> {
     let host = headers
         .get(header::HOST)

@@ -19,6 +19,7 @@ use crate::store::StoreHealth;
 pub struct Health {
     started: Instant,
     stopping: tokio_util::sync::CancellationToken,
+    auth: AuthMode,
 }
 
 /// The answer to `health_check`.
@@ -34,7 +35,7 @@ pub(super) struct HealthReport {
     ready: bool,
     /// Whether events are accepted.
     accepting_events: bool,
-    /// Whether a token is needed.
+    /// Whether TCP needs a token for all but this.
     auth: AuthMode,
     /// How long it has run, in seconds.
     uptime_seconds: u64,
@@ -58,6 +59,7 @@ enum HealthStatus {
 #[schemars(inline)]
 enum AuthMode {
     Optional,
+    Required,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
@@ -71,10 +73,16 @@ enum Check {
 
 impl Health {
     /// Begins to count the server's uptime. `stopping` tells when it no longer accepts events.
-    pub fn new(stopping: tokio_util::sync::CancellationToken) -> Self {
+    /// `wants_tokens` says whether TCP needs them.
+    pub fn new(stopping: tokio_util::sync::CancellationToken, wants_tokens: bool) -> Self {
         Self {
             started: Instant::now(),
             stopping,
+            auth: if wants_tokens {
+                AuthMode::Required
+            } else {
+                AuthMode::Optional
+            },
         }
     }
 
@@ -102,7 +110,7 @@ impl Health {
             version: env!("CARGO_PKG_VERSION"),
             ready: true,
             accepting_events: accepting,
-            auth: AuthMode::Optional,
+            auth: self.auth,
             uptime_seconds: self.started.elapsed().as_secs(),
             checks: BTreeMap::from([
                 ("lifecycle", check(!stopping)),

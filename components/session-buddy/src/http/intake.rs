@@ -3,12 +3,15 @@
 use serde_json::{Map, Value};
 use session_model::{
     Field, FieldErrors, SessionEndResult, SessionHeartbeatResult, SessionStartResult, Timestamp,
-    event::without_nulls, field::Place, result::Refusal,
+    event::without_nulls, field::Place, fold::Origin, result,
 };
+
+use tokio::task::spawn_blocking;
 
 use super::{App, Problem};
 use crate::{
-    auth::Peer,
+    auth::{Caller, Refusal, Voice},
+    liveness::Sender,
     tracker::{Delivery, Event, EventResult},
 };
 
@@ -65,8 +68,37 @@ pub(super) struct Answer {
 /// An event that was read: it can be taken, or is refused for good.
 pub(super) type Read = Result<(Event, Delivery), EventResult>;
 
+/// Who sends events, as their deliveries have it.
+pub(super) struct From {
+    origin: Origin,
+    sender: Sender,
+    subject: Option<String>,
+    voice: Voice,
+}
+
+impl From {
+    pub(super) fn of(app: &App, caller: &Caller) -> Self {
+        Self {
+            origin: caller.origin(),
+            sender: caller.peer.sender(),
+            subject: caller.subject().map(str::to_owned),
+            voice: app.gate.voice(caller),
+        }
+    }
+
+    fn delivery(&self, sent_at: Option<Timestamp>) -> Delivery {
+        Delivery {
+            origin: self.origin.clone(),
+            sender: self.sender,
+            subject: self.subject.clone(),
+            sent_at,
+            voice: self.voice.clone(),
+        }
+    }
+}
+
 /// Reads an event and what travels beside it.
-pub(super) fn read(event_type: EventType, arguments: Map<String, Value>, peer: &Peer) -> Read {
+pub(super) fn read(event_type: EventType, arguments: Map<String, Value>, from: &From) -> Read {
     let arguments = Value::Object(without_nulls(arguments));
     let mut errors = FieldErrors::default();
     let sent_at = arguments
@@ -78,24 +110,22 @@ pub(super) fn read(event_type: EventType, arguments: Map<String, Value>, peer: &
         EventType::Heartbeat => read_as(&arguments, &mut errors).map(Event::Heartbeat),
     };
     match event {
-        Some(event) if errors.is_empty() => {
-            let delivery = Delivery {
-                origin: peer.origin(),
-                sender: peer.sender(),
-                subject: None,
-                sent_at: sent_at.flatten(),
-            };
-            Ok((event, delivery))
-        }
+        Some(event) if errors.is_empty() => Ok((event, from.delivery(sent_at.flatten()))),
         _ => {
-            let session_id = arguments.get("session_id").and_then(Value::as_str);
-            let asked = Asked {
-                event_type,
-                session_id: session_id.map(str::to_owned),
-            };
-            Err(asked.refused(&Problem::fields("INVALID_EVENT", &errors)))
+            let problem = Problem::fields("INVALID_EVENT", &errors);
+            Err(refused(event_type, &arguments, &problem))
         }
     }
+}
+
+/// Refuses an event in the words of its answer.
+pub(super) fn refused(event_type: EventType, event: &Value, problem: &Problem) -> EventResult {
+    let session_id = event.get("session_id").and_then(Value::as_str);
+    let asked = Asked {
+        event_type,
+        session_id: session_id.map(str::to_owned),
+    };
+    asked.refused(problem)
 }
 
 fn read_as<E: Field>(arguments: &Value, errors: &mut FieldErrors) -> Option<Box<E>> {
@@ -104,21 +134,96 @@ fn read_as<E: Field>(arguments: &Value, errors: &mut FieldErrors) -> Option<Box<
 
 /// Refuses for good what is no event at all.
 pub(super) fn no_event(error: impl Into<String>) -> EventResult {
-    EventResult::Start(SessionStartResult::Error(Refusal {
+    EventResult::Start(SessionStartResult::Error(result::Refusal {
         error: error.into(),
         error_code: Some("INVALID_EVENT".to_owned()),
     }))
 }
 
 /// Takes one event, as [`take`] does.
-pub(super) async fn take_one(app: &App, read: Read) -> Answer {
-    let mut answers = take(app, vec![read]).await;
+pub(super) async fn take_one(app: &App, caller: &Caller, read: Read) -> Answer {
+    let mut answers = take(app, caller, vec![read]).await;
     answers.pop().expect("every event has an answer")
 }
 
 /// Takes events in their order and answers each in its place. A refusal that is final (a bad event, a conflict) is a
-/// result like any other; a failure that another try may mend is marked.
-pub(super) async fn take(app: &App, read: Vec<Read>) -> Vec<Answer> {
+/// result like any other; a failure that another try, or another credential, may mend is marked.
+pub(super) async fn take(app: &App, caller: &Caller, read: Vec<Read>) -> Vec<Answer> {
+    let of_others = spoken_for(caller, &read);
+    let mut answers = take_once(app, read).await;
+    prove(app, caller, of_others, &mut answers).await;
+    for answer in answers
+        .iter_mut()
+        .filter(|answer| answer.result.is_forbidden())
+    {
+        answer.failed = true;
+        let refusal = match &answer.result {
+            EventResult::End(SessionEndResult::Error { session_id, .. }) => session_id.parse(),
+            EventResult::Heartbeat(SessionHeartbeatResult::Error { session_id, .. }) => {
+                session_id.as_deref().unwrap_or_default().parse()
+            }
+            EventResult::Start(_) | EventResult::End(_) | EventResult::Heartbeat(_) => {
+                Err(String::new())
+            }
+        };
+        let refusal = match (refusal, caller.component()) {
+            (Ok(id), _) => Refusal::NotYours(id),
+            (Err(_), Some(bound)) => Refusal::Bound(bound.clone()),
+            (Err(_), None) => continue,
+        };
+        app.refuse(refusal, caller, "event").await;
+    }
+    answers
+}
+
+/// Gives the ends and heartbeats that may turn out to be about sessions of the user whose connection this is: the kernel
+/// is asked for that user only once it matters, because that takes longer than to take an event.
+fn spoken_for(caller: &Caller, read: &[Read]) -> Vec<Option<(Event, Delivery)>> {
+    let owner_matters = caller.token.is_none() && caller.peer.is_local();
+    if !owner_matters || caller.peer.known_owner().is_some() {
+        return Vec::new();
+    }
+    let kept = read.iter().map(|read| match read {
+        Ok((event @ (Event::End(_) | Event::Heartbeat(_)), delivery)) => {
+            Some((event.clone(), delivery.clone()))
+        }
+        Ok((Event::Start(_), _)) | Err(_) => None,
+    });
+    kept.collect()
+}
+
+/// Takes once more what was refused for want of a proof, with the kernel's word for whose connection it is.
+async fn prove(
+    app: &App,
+    caller: &Caller,
+    of_others: Vec<Option<(Event, Delivery)>>,
+    answers: &mut [Answer],
+) {
+    let refused = of_others.into_iter().zip(answers);
+    let refused = refused.filter(|(_, answer)| answer.result.is_forbidden());
+    let (again, answers): (Vec<_>, Vec<_>) = refused
+        .filter_map(|(event, answer)| Some((event?, answer)))
+        .unzip();
+    if again.is_empty() {
+        return;
+    }
+    let peer = caller.peer.clone();
+    if !matches!(spawn_blocking(move || peer.find_owner()).await, Ok(Some(_))) {
+        return;
+    }
+    let from = From::of(app, caller);
+    let again = again
+        .into_iter()
+        .map(|(event, delivery)| Ok((event, from.delivery(delivery.sent_at))));
+    for (answer, proved) in answers
+        .into_iter()
+        .zip(take_once(app, again.collect()).await)
+    {
+        *answer = proved;
+    }
+}
+
+async fn take_once(app: &App, read: Vec<Read>) -> Vec<Answer> {
     let mut events = Vec::with_capacity(read.len());
     let asked: Vec<Result<Asked, EventResult>> = read
         .into_iter()
@@ -176,7 +281,7 @@ impl Asked {
     }
 
     fn refused(self, problem: &Problem) -> EventResult {
-        let refusal = Refusal {
+        let refusal = result::Refusal {
             error: problem.detail().to_owned(),
             error_code: Some(problem.code().to_owned()),
         };

@@ -10,8 +10,8 @@ use std::sync::Arc;
 
 use axum::{
     Json,
-    body::{Body, to_bytes},
-    extract::{ConnectInfo, Request},
+    body::{Body, Bytes, to_bytes},
+    extract::Request,
     http::{HeaderValue, StatusCode, header},
     middleware::Next,
     response::{IntoResponse, Response},
@@ -39,8 +39,8 @@ use super::{
     intake::{self, Answer, EventType},
 };
 use crate::{
-    auth::{Peer, Right},
-    tracker::{Delivery, ListRequest},
+    auth::{Caller, Needs, Right, routes},
+    tracker::ListRequest,
 };
 
 /// The MCP service: restart-proof, an answer of plain JSON for each request.
@@ -69,11 +69,34 @@ const KNOWN_METHODS: [&str; 5] = [
     "tools/call",
 ];
 
+/// The token of a tool's arguments, on its way past the SDK, which logs whole messages.
+#[derive(Clone)]
+struct TokenArgument(Value);
+
+/// Takes the token out of a call of a tool. Most have none, and are not read twice.
+fn without_token(body: Bytes) -> (Bytes, Option<TokenArgument>) {
+    const NAME: &[u8] = b"\"token\"";
+    if !body.windows(NAME.len()).any(|window| window == NAME) {
+        return (body, None);
+    }
+    let taken = serde_json::from_slice::<Value>(&body)
+        .ok()
+        .and_then(|mut message| {
+            let arguments = message.pointer_mut("/params/arguments")?;
+            let token = arguments.as_object_mut()?.remove("token")?;
+            Some((Bytes::from(message.to_string()), token))
+        });
+    match taken {
+        Some((body, token)) => (body, Some(TokenArgument(token))),
+        None => (body, None),
+    }
+}
+
 /// Says in this server's words what the SDK says in plain text: that there is no such method on this route, and that
-/// the body is no JSON-RPC.
+/// the body is no JSON-RPC. The SDK sees no token.
 pub(super) async fn speak_json(request: Request, next: Next) -> Response {
     let method = request.method().clone();
-    let (head, body) = request.into_parts();
+    let (mut head, body) = request.into_parts();
     // The guard has read the whole body, so this takes nothing but a reference.
     let Ok(body) = to_bytes(body, BODY_BYTES_MAX).await else {
         return Problem::new(
@@ -83,6 +106,13 @@ pub(super) async fn speak_json(request: Request, next: Next) -> Response {
         )
         .into_response();
     };
+    let (body, token) = without_token(body);
+    head.headers.remove(header::AUTHORIZATION);
+    if let Some(token) = token {
+        head.headers
+            .insert(header::CONTENT_LENGTH, body.len().into());
+        head.extensions.insert(token);
+    }
     let response = next
         .run(Request::from_parts(head, Body::from(body.clone())))
         .await;
@@ -162,24 +192,36 @@ impl ServerHandler for Server {
         request: CallToolRequestParams,
         context: RequestContext<RoleServer>,
     ) -> Result<CallToolResponse, ErrorData> {
-        let peer = context
-            .extensions
-            .get::<axum::http::request::Parts>()
-            .and_then(|parts| parts.extensions.get::<ConnectInfo<Peer>>())
-            .map(|ConnectInfo(peer)| peer.clone())
+        let parts = context.extensions.get::<axum::http::request::Parts>();
+        let extensions = parts.map(|parts| &parts.extensions);
+        let caller = extensions
+            .and_then(|extensions| extensions.get::<Caller>())
+            .cloned()
             .ok_or_else(|| {
                 ErrorData::internal_error("the peer of this connection is unknown", None)
             })?;
-        let arguments = request.arguments.unwrap_or_default();
+        let token = extensions.and_then(|extensions| extensions.get::<TokenArgument>());
+        let mut arguments = request.arguments.unwrap_or_default();
+        // Its name may be spelled with escapes, so that it was not seen before.
+        let token = match (arguments.remove("token"), token) {
+            (Some(token), _) => token,
+            (None, Some(TokenArgument(token))) => token.clone(),
+            (None, None) => Value::Null,
+        };
         let app = &self.app;
-        let result = match request.name.as_ref() {
-            "track_session_start" => self.take(EventType::Start, arguments, &peer).await,
-            "track_session_end" => self.take(EventType::End, arguments, &peer).await,
-            "track_session_heartbeat" => self.take(EventType::Heartbeat, arguments, &peer).await,
+        let name = request.name.as_ref();
+        let caller = match self.admit(caller, name, &token).await {
+            Ok(caller) => caller,
+            Err(problem) => return Ok(refused(name, arguments, &problem).into()),
+        };
+        let result = match name {
+            "track_session_start" => self.take(EventType::Start, arguments, &caller).await,
+            "track_session_end" => self.take(EventType::End, arguments, &caller).await,
+            "track_session_heartbeat" => self.take(EventType::Heartbeat, arguments, &caller).await,
             "health_check" => plain_result(Ok(app.health.report(&app.tracker.health()))),
-            "list_sessions" => plain_result(self.list_sessions(&peer, &arguments).await),
-            "get_session" => plain_result(self.get_session(&peer, &arguments).await),
-            "end_session" => plain_result(self.end_session(&peer, &arguments).await),
+            "list_sessions" => plain_result(self.list_sessions(&caller, &arguments).await),
+            "get_session" => plain_result(self.get_session(&caller, &arguments).await),
+            "end_session" => plain_result(self.end_session(&caller, &arguments).await),
             unknown => {
                 let name: String = unknown.chars().take(100).collect();
                 return Err(ErrorData::invalid_params(
@@ -193,25 +235,40 @@ impl ServerHandler for Server {
 }
 
 impl Server {
+    /// Lets a caller use a tool, with the token in its arguments.
+    async fn admit(&self, caller: Caller, tool: &str, token: &Value) -> Result<Caller, Problem> {
+        let what = format!("tool {tool}");
+        let caller = self.app.with_token(caller, token, &what).await?;
+        let known = tools::ALL.iter().any(|known| known.name == tool);
+        let needs = match routes::of_tool(tool) {
+            Some(needs) => needs,
+            None if known => Needs::Whole(Right::Admin),
+            // It needs nothing to be told that there is no such tool.
+            None => Needs::Nothing,
+        };
+        self.app.allow(&caller, needs, &what).await?;
+        Ok(caller)
+    }
+
     async fn take(
         &self,
         event_type: EventType,
         arguments: Map<String, Value>,
-        peer: &Peer,
+        caller: &Caller,
     ) -> CallToolResult {
-        let read = intake::read(event_type, arguments, peer);
-        let Answer { result, failed } = intake::take_one(&self.app, read).await;
+        let from = intake::From::of(&self.app, caller);
+        let read = intake::read(event_type, arguments, &from);
+        let Answer { result, failed } = intake::take_one(&self.app, caller, read).await;
         tool_result(&result, failed)
     }
 
     async fn list_sessions(
         &self,
-        peer: &Peer,
+        caller: &Caller,
         arguments: &Map<String, Value>,
     ) -> Result<impl Serialize, Problem> {
         /// As many as a model can read at once.
         const LIMIT: usize = 100;
-        api::require(peer, Right::Read).await?;
         let filter = session_model::SessionFilter::from_arguments(arguments)
             .map_err(|errors| Problem::fields("INVALID_PARAMETER", &errors))?;
         let present = |name: &str| arguments.get(name).filter(|value| !value.is_null());
@@ -219,16 +276,14 @@ impl Server {
             .map(|cursor| api::cursor(cursor.as_str().unwrap_or_default()))
             .transpose()?;
         let limit = present("limit").map_or(Ok(LIMIT), api::page_limit)?;
-        let listing = self
-            .app
-            .tracker
-            .list(ListRequest {
-                filter,
-                cursor,
-                limit,
-                count: false,
-            })
-            .await?;
+        let mut request = ListRequest {
+            filter,
+            cursor,
+            limit,
+            count: false,
+        };
+        api::keep_to_component(&self.app, caller, &mut request, "tool list_sessions").await?;
+        let listing = self.app.tracker.list(request).await?;
         Ok(json!({
             "count": listing.sessions.len(),
             "next_cursor": listing.next.map(|cursor| cursor.to_string()),
@@ -238,33 +293,36 @@ impl Server {
 
     async fn get_session(
         &self,
-        peer: &Peer,
+        caller: &Caller,
         arguments: &Map<String, Value>,
     ) -> Result<impl Serialize, Problem> {
-        api::require(peer, Right::Read).await?;
-        Ok(self.app.tracker.get(session_id(arguments)?).await??)
+        let id = session_id(arguments)?;
+        Ok(self.app.tracker.get(id, caller.component()).await??)
     }
 
     async fn end_session(
         &self,
-        peer: &Peer,
+        caller: &Caller,
         arguments: &Map<String, Value>,
     ) -> Result<impl Serialize, Problem> {
-        api::require(peer, Right::Admin).await?;
         let id = session_id(arguments)?;
-        let Closing { reason, force } = Closing::read(arguments)?;
-        let delivery = Delivery {
-            origin: peer.origin(),
-            sender: peer.sender(),
-            subject: None,
-            sent_at: None,
-        };
-        Ok(self
-            .app
-            .tracker
-            .end_by_hand(id, peer.name(), reason, force, delivery)
-            .await??)
+        let closing = Closing::read(arguments)?;
+        api::close(&self.app, caller, id, closing, "tool end_session").await
     }
+}
+
+/// Refuses a call in the words of its tool.
+fn refused(tool: &str, arguments: Map<String, Value>, problem: &Problem) -> CallToolResult {
+    let event_type = match tool {
+        "track_session_start" => EventType::Start,
+        "track_session_end" => EventType::End,
+        "track_session_heartbeat" => EventType::Heartbeat,
+        _ => return tool_result(&problem.to_error_response(), true),
+    };
+    tool_result(
+        &intake::refused(event_type, &Value::Object(arguments), problem),
+        true,
+    )
 }
 
 fn session_id(arguments: &Map<String, Value>) -> Result<&str, Problem> {

@@ -127,7 +127,12 @@ impl From<StoreError> for Problem {
 
 impl From<Refusal> for Problem {
     fn from(refusal: Refusal) -> Self {
-        Self::new(StatusCode::FORBIDDEN, "FORBIDDEN", refusal.to_string())
+        let status = if refusal.wants_token() {
+            StatusCode::UNAUTHORIZED
+        } else {
+            StatusCode::FORBIDDEN
+        };
+        Self::new(status, refusal.code(), refusal.to_string())
     }
 }
 
@@ -152,6 +157,7 @@ impl From<EndError> for Problem {
         let detail = error.to_string();
         match error {
             EndError::Resolve(error) => error.into(),
+            EndError::Refused(refusal) => refusal.into(),
             EndError::Alive(_) => Self::new(
                 StatusCode::CONFLICT,
                 "SESSION_ALIVE",
@@ -172,6 +178,10 @@ impl IntoResponse for Problem {
             header::CONTENT_TYPE,
             HeaderValue::from_static("application/problem+json"),
         );
+        if status == StatusCode::UNAUTHORIZED {
+            let scheme = HeaderValue::from_static("Bearer realm=\"session-buddy\"");
+            headers.insert(header::WWW_AUTHENTICATE, scheme);
+        }
         if let Some(seconds) = retry_after_seconds {
             headers.insert(header::RETRY_AFTER, seconds.into());
         }

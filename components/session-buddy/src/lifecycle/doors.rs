@@ -21,9 +21,9 @@ use super::StartError;
 /// are told nothing and ask again after seconds (TCP), or are refused (socket). The system caps it (`somaxconn`).
 const BACKLOG: u32 = 4096;
 
-/// Listens on a loopback address.
-pub(super) fn tcp(address: SocketAddr) -> Result<TcpListener, StartError> {
-    if !address.ip().is_loopback() {
+/// Listens on an address: on one that other machines can reach only where they need tokens.
+pub(super) fn tcp(address: SocketAddr, wants_tokens: bool) -> Result<TcpListener, StartError> {
+    if !address.ip().is_loopback() && !wants_tokens {
         return Err(StartError::NotLoopback(address));
     }
     listen(address).map_err(|source| StartError::Listen {

@@ -109,6 +109,7 @@ mod tests {
             database: "/d".into(),
             log: None,
             started_at: String::new(),
+            secret: None,
             told: super::super::Told::default(),
         }
     }

@@ -32,6 +32,9 @@ pub struct ServerInfo {
     pub log: Option<PathBuf>,
     /// When it started, RFC 3339.
     pub started_at: String,
+    /// The variable with its secret, never the secret; null where TCP needs no token.
+    #[serde(default)]
+    pub secret: Option<String>,
     /// What it was told by flags and variables, so that a restart tells it again.
     #[serde(default)]
     pub told: Told,
@@ -48,6 +51,7 @@ impl ServerInfo {
         address: Option<SocketAddr>,
         socket: PathBuf,
         log: Option<PathBuf>,
+        secret: Option<String>,
         started_at: Timestamp,
     ) -> Self {
         Self {
@@ -59,6 +63,7 @@ impl ServerInfo {
             database: settings.db_path.clone(),
             log,
             started_at: started_at.to_string(),
+            secret,
             told: settings.told.clone().at(address, &settings.db_path),
         }
     }

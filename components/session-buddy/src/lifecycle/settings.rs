@@ -128,6 +128,8 @@ pub struct Settings {
     pub db_path: PathBuf,
     /// Where to listen; port 0 takes a free one.
     pub address: SocketAddr,
+    /// Whether every user of this machine may do everything over TCP, while there is no secret.
+    pub trust_loopback: bool,
     /// What to log.
     pub log_level: Level,
     /// How long a session may be silent, when nothing else proves that it lives, before it is stale.
@@ -159,12 +161,13 @@ pub enum SettingsError {
 }
 
 /// The keys, and the variables that set them.
-const VARIABLES: [(&str, &str); 5] = [
+const VARIABLES: [(&str, &str); 6] = [
     ("db_path", "SESSION_BUDDY_DB_PATH"),
     ("host", "SESSION_BUDDY_HOST"),
     ("port", "SESSION_BUDDY_PORT"),
     ("log_level", "SESSION_BUDDY_LOG_LEVEL"),
     ("stale_after", "SESSION_BUDDY_STALE_AFTER"),
+    ("trust_loopback", "SESSION_BUDDY_TRUST_LOOPBACK"),
 ];
 
 impl Settings {
@@ -189,6 +192,7 @@ impl Settings {
                 ("port", "8678"),
                 ("log_level", "INFO"),
                 ("stale_after", "24h"),
+                ("trust_loopback", "false"),
             ]))
             .with(Layer::from_file(state_folder.join("config.yaml"))?)
             .with(Layer::from_environment(VARIABLES, &variable)?)
@@ -210,6 +214,10 @@ impl Settings {
         Ok(Self {
             db_path: path::absolute(db_path).map_err(SettingsError::Nowhere)?,
             address: SocketAddr::new(host, port),
+            trust_loopback: layers
+                .get_with("trust_loopback", boolean)?
+                .expect(defaulted)
+                .value,
             log_level: layers
                 .get_with("log_level", log_level)?
                 .expect(defaulted)
@@ -239,6 +247,14 @@ fn host(text: &str) -> Result<IpAddr, String> {
     address
         .parse()
         .map_err(|_| "an IP address such as 127.0.0.1".to_owned())
+}
+
+fn boolean(text: &str) -> Result<bool, String> {
+    match text.to_ascii_lowercase().as_str() {
+        "true" | "1" | "yes" | "on" => Ok(true),
+        "false" | "0" | "no" | "off" => Ok(false),
+        _ => Err("one of true, false, 1, 0, yes, no, on, off".to_owned()),
+    }
 }
 
 fn log_level(text: &str) -> Result<Level, String> {

@@ -148,7 +148,10 @@ impl Detector {
         now: Instant,
     ) {
         match self.sessions.get_mut(id) {
-            Some(life) if !matches!(life.proof, Proof::Lease { .. }) => life.closing = false,
+            Some(life) if !matches!(life.proof, Proof::Lease { .. }) => {
+                life.closing = false;
+                life.signs.last_seen = life.signs.last_seen.max(signs.last_seen);
+            }
             Some(_) | None => self.begin(id.clone(), lease_seconds, false, signs, now),
         }
     }

@@ -255,7 +255,7 @@ impl Watcher {
     fn unwatch(&self, id: &SessionId) {
         let liveness = self.tracker.liveness();
         let now: Instant = liveness.now();
-        liveness.lock().detector.unwatch(id, now);
+        liveness.lock().unwatch(id, now);
     }
 
     async fn look_again(&mut self) {

@@ -27,6 +27,8 @@ pub type Salt = [u8; 32];
 
 /// The kind of the first record of a chain.
 pub const GENESIS: &str = "genesis";
+/// The kind of a record of an act that is about no session.
+pub const ADMIN: &str = "admin";
 
 /// What the hash of a record covers.
 #[derive(Clone, Copy, Debug)]

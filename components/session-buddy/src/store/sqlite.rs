@@ -27,7 +27,7 @@ use std::{
     thread::JoinHandle,
 };
 
-use session_model::SessionId;
+use session_model::{Act, SessionId};
 use tokio::sync::oneshot;
 
 use self::{
@@ -38,8 +38,8 @@ use self::{
 pub use place::PlaceError;
 
 use super::{
-    Change, Cursor, ListQuery, Note, OpenSession, Outcome, Page, SessionStore, StoreError,
-    StoreFuture, StoreHealth, Stored,
+    ActPage, ActQuery, Change, Cursor, ListQuery, Note, OpenSession, Outcome, Page, SessionStore,
+    StoreError, StoreFuture, StoreHealth, Stored,
 };
 use crate::{causes, clock::Clock};
 
@@ -205,6 +205,23 @@ impl SessionStore for SqliteStore {
             .read(move |connection| notes::open(connection, after.as_ref(), limit))
     }
 
+    fn record(&self, act: Act) -> StoreFuture<'_, ()> {
+        let submitted = self.submit(Work::Act(Box::new(act)));
+        Box::pin(async move {
+            submitted?.await.map_err(|_| writer_gone())??;
+            Ok(())
+        })
+    }
+
+    fn acts(&self, query: ActQuery) -> StoreFuture<'_, ActPage> {
+        self.readers
+            .read(move |connection| reader::acts(connection, &query))
+    }
+
+    fn revoked_tokens(&self) -> StoreFuture<'_, Vec<String>> {
+        self.readers.read(reader::revoked_tokens)
+    }
+
     fn get(&self, id: SessionId) -> StoreFuture<'_, Option<Stored>> {
         self.readers
             .read(move |connection| reader::get(connection, &id))
@@ -317,6 +334,19 @@ impl SessionStore for ReadOnlyStore {
     ) -> StoreFuture<'_, Page<OpenSession>> {
         self.0
             .read(move |connection| notes::open(connection, after.as_ref(), limit))
+    }
+
+    fn record(&self, _: Act) -> StoreFuture<'_, ()> {
+        Box::pin(async { Err(read_only()) })
+    }
+
+    fn acts(&self, query: ActQuery) -> StoreFuture<'_, ActPage> {
+        self.0
+            .read(move |connection| reader::acts(connection, &query))
+    }
+
+    fn revoked_tokens(&self) -> StoreFuture<'_, Vec<String>> {
+        self.0.read(reader::revoked_tokens)
     }
 
     fn get(&self, id: SessionId) -> StoreFuture<'_, Option<Stored>> {

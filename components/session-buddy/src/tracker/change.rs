@@ -38,6 +38,10 @@ impl Decision {
 }
 
 impl Delivery {
+    fn may_speak_for(&self, standing: &Standing) -> bool {
+        self.voice.may_speak_for(standing.session.start())
+    }
+
     fn accepted(&self, received_at: Timestamp, fact: Fact) -> Accepted {
         Accepted {
             received_at,
@@ -90,6 +94,9 @@ impl Change for Start {
     }
 
     fn decide(self: Box<Self>, standing: Option<&Standing>) -> Decision {
+        if !self.delivery.voice.may_begin(&self.event) {
+            return Decision::nothing(Verdict::Forbidden);
+        }
         if let Some(standing) = standing {
             let same = standing.session.started().event == self.event;
             return Decision::nothing(if same {
@@ -191,6 +198,9 @@ impl Change for End {
         let Some(standing) = standing else {
             return Decision::nothing(Verdict::NotFound);
         };
+        if !self.delivery.may_speak_for(standing) {
+            return Decision::nothing(Verdict::Forbidden);
+        }
         let standing = known_to_stand(standing, &self.known);
         close(
             &standing,
@@ -252,9 +262,13 @@ impl Change for Heartbeat {
     }
 
     fn decide(self: Box<Self>, standing: Option<&Standing>) -> Decision {
-        let Some(Standing { session, vitals }) = standing else {
+        let Some(standing) = standing else {
             return Decision::nothing(Verdict::NotFound);
         };
+        if !self.delivery.may_speak_for(standing) {
+            return Decision::nothing(Verdict::Forbidden);
+        }
+        let Standing { session, vitals } = standing;
         let Strength::Presumed(_) = session.strength() else {
             return Decision::nothing(Verdict::Ended);
         };
@@ -368,6 +382,9 @@ impl Change for CloseByHand {
         let Some(standing) = standing else {
             return Decision::nothing(Verdict::NotFound);
         };
+        if !self.delivery.may_speak_for(standing) {
+            return Decision::nothing(Verdict::Forbidden);
+        }
         let standing = known_to_stand(standing, &self.known);
         let Standing { session, vitals } = &standing;
         if *session.state() == SessionState::Active && self.alive && !self.force {

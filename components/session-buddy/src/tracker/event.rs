@@ -50,8 +50,47 @@ impl Waiting {
     }
 }
 
+/// The code of a refusal for want of a right, as every front spells it.
+pub(crate) const FORBIDDEN: &str = "FORBIDDEN";
+
+fn forbidden(error: String) -> Refusal {
+    Refusal {
+        error,
+        error_code: Some(FORBIDDEN.to_owned()),
+    }
+}
+
+fn not_yours(session_id: &str) -> Refusal {
+    forbidden(format!(
+        "session {session_id} was begun by somebody else, and only an administrator may speak for others"
+    ))
+}
+
+impl EventResult {
+    /// Gives why it was refused; none where it was not.
+    pub fn refusal(&self) -> Option<&Refusal> {
+        match self {
+            Self::Start(SessionStartResult::Error(refusal))
+            | Self::End(SessionEndResult::Error { refusal, .. })
+            | Self::Heartbeat(SessionHeartbeatResult::Error { refusal, .. }) => Some(refusal),
+            Self::Start(_) | Self::End(_) | Self::Heartbeat(_) => None,
+        }
+    }
+
+    /// Tells whether it was refused for want of a right.
+    pub fn is_forbidden(&self) -> bool {
+        let code = self
+            .refusal()
+            .and_then(|refusal| refusal.error_code.as_deref());
+        code == Some(FORBIDDEN)
+    }
+}
+
 pub(super) fn start_result(session_id: String, verdict: Verdict) -> SessionStartResult {
     match verdict {
+        Verdict::Forbidden => {
+            SessionStartResult::Error(forbidden("the token is for another component".to_owned()))
+        }
         Verdict::Conflict => SessionStartResult::Error(Refusal {
             error: format!(
                 "session {session_id} is on record with another event_id or other content"
@@ -70,6 +109,10 @@ pub(super) fn start_result(session_id: String, verdict: Verdict) -> SessionStart
 pub(super) fn end_result(session_id: String, verdict: Verdict) -> SessionEndResult {
     match verdict {
         Verdict::NotFound => SessionEndResult::NotFound { session_id },
+        Verdict::Forbidden => SessionEndResult::Error {
+            refusal: not_yours(&session_id),
+            session_id,
+        },
         Verdict::Begun
         | Verdict::Tracked
         | Verdict::Conflict
@@ -86,6 +129,10 @@ pub(super) fn heartbeat_result(session_id: String, verdict: Verdict) -> SessionH
             lease_seconds,
         },
         Verdict::NotFound => SessionHeartbeatResult::NotFound { session_id },
+        Verdict::Forbidden => SessionHeartbeatResult::Error {
+            refusal: not_yours(&session_id),
+            session_id: Some(session_id),
+        },
         Verdict::Begun
         | Verdict::Tracked
         | Verdict::Conflict

@@ -10,6 +10,7 @@ use session_model::{SessionId, Timestamp};
 use tokio::runtime::Handle;
 
 use crate::{
+    auth::Voice,
     liveness::{Candidate, Learned, Liveness, State},
     store::{Change, Outcome, SessionStore, StoreError, StoreFuture, Verdict},
 };
@@ -39,9 +40,10 @@ pub(super) enum Lesson {
         lease_seconds: Option<u32>,
         at: Timestamp,
         candidate: Option<Candidate>,
+        voice: Voice,
     },
     /// A heartbeat that the store has to judge.
-    Heartbeat { at: Timestamp },
+    Heartbeat { at: Timestamp, voice: Voice },
     /// An end, or an act that closes.
     Close,
     /// A conclusion of ours.
@@ -56,17 +58,22 @@ impl Lesson {
                     lease_seconds,
                     at,
                     candidate,
+                    voice,
                 },
                 Ok(Verdict::Begun),
             ) => Learned::Begun {
                 lease_seconds,
                 at,
                 candidate,
+                voice,
             },
-            (Self::Heartbeat { at }, Ok(Verdict::Alive { lease_seconds })) => Learned::Alive {
-                lease_seconds: *lease_seconds,
-                at,
-            },
+            (Self::Heartbeat { at, voice }, Ok(Verdict::Alive { lease_seconds })) => {
+                Learned::Alive {
+                    lease_seconds: *lease_seconds,
+                    at,
+                    voice,
+                }
+            }
             (
                 Self::Heartbeat { .. } | Self::Close | Self::Lapse,
                 Ok(Verdict::Ended | Verdict::NotFound),

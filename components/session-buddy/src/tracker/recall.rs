@@ -4,7 +4,7 @@ use session_model::{SessionId, Transport, words::LossCause};
 
 use super::{Tracker, change};
 use crate::{
-    liveness::{Candidate, process::ProcessId},
+    liveness::{Candidate, is_of_this_machine, process::ProcessId},
     store::{OpenSession, StoreError, Watched},
 };
 
@@ -89,7 +89,8 @@ impl Tracker {
                 None => Found::Nothing,
             };
         }
-        let local = matches!(session.transport, Transport::Unix | Transport::Tcp);
+        let local = matches!(session.transport, Transport::Unix | Transport::Tcp)
+            && is_of_this_machine(session.address.as_deref());
         let claimed = session.claimed.as_ref().filter(|_| local);
         match claimed.and_then(process) {
             Some(process) => Found::Candidate(Candidate::Claimed(process)),

@@ -1,6 +1,6 @@
 //! From what a person types to a session.
 
-use session_model::SessionId;
+use session_model::{ComponentName, SessionId};
 
 use super::Tracker;
 use crate::store::StoreError;
@@ -23,10 +23,12 @@ pub enum ResolveError {
 
 /// The most candidates that are named.
 const CANDIDATES_MAX: usize = 10;
+/// The most that are looked at, where those of one component are wanted.
+const LOOKED_AT_MAX: usize = 1000;
 
 impl Tracker {
     /// Finds the session that is meant by its id, by a unique beginning of its id or of the id's last part, or by
-    /// `sess_` and that.
+    /// `sess_` and that. Where those of one component are wanted there are no others.
     ///
     /// # Errors
     ///
@@ -34,6 +36,7 @@ impl Tracker {
     pub(super) async fn resolve(
         &self,
         typed: &str,
+        of: Option<&ComponentName>,
     ) -> Result<Result<SessionId, ResolveError>, StoreError> {
         // Nobody wants to read all of a text that is no id.
         let shown: String = typed.chars().take(SessionId::CHARACTERS_MAX).collect();
@@ -44,21 +47,22 @@ impl Tracker {
         if typed.is_empty() {
             return not_found();
         }
+        let is_of = |id: &SessionId| of.is_none_or(|of| id.component() == of.as_str());
         if self.store.get(id.clone()).await?.is_some() {
-            return Ok(Ok(id));
+            return if is_of(&id) { Ok(Ok(id)) } else { not_found() };
         }
-        let mut candidates = self.store.find(typed.to_owned(), CANDIDATES_MAX).await?;
+        let limit = of.map_or(CANDIDATES_MAX, |_| LOOKED_AT_MAX);
+        let mut candidates = self.store.find(typed.to_owned(), limit).await?;
         if let Some(last_part) = typed
             .strip_prefix("sess_")
             .filter(|last_part| !last_part.is_empty())
         {
-            let mut by_last_part = self
-                .store
-                .find(last_part.to_owned(), CANDIDATES_MAX)
-                .await?;
+            let mut by_last_part = self.store.find(last_part.to_owned(), limit).await?;
             by_last_part.retain(|id| id.last_part().starts_with(last_part));
             candidates.extend(by_last_part);
         }
+        candidates.retain(is_of);
+        candidates.truncate(CANDIDATES_MAX);
         Ok(match candidates.len() {
             0 => return not_found(),
             1 => Ok(candidates.swap_remove(0)),

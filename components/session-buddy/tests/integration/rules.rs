@@ -12,18 +12,19 @@ use std::{
 use proptest::prelude::*;
 use serde_json::{Value, json};
 use session_buddy::{
+    auth::Voice,
     clock::Clock,
     liveness::{Liveness, MonotonicClock, Sender},
     store::{
-        Change, Cursor, Decision, ListQuery, Note, OpenSession, Outcome, Page, SessionStore,
-        Standing, StoreFuture, StoreHealth, Stored, Verdict, sqlite::SqliteStore,
+        ActPage, ActQuery, Change, Cursor, Decision, ListQuery, Note, OpenSession, Outcome, Page,
+        SessionStore, Standing, StoreFuture, StoreHealth, Stored, Verdict, sqlite::SqliteStore,
     },
     tracker::{Delivery, EndError, Event, Tracker},
 };
 use session_model::{
-    EndKnownBy, Field, Liveness as Life, Session, SessionEndEvent, SessionEndResult,
-    SessionHeartbeatEvent, SessionHeartbeatResult, SessionId, SessionRecord, SessionStartEvent,
-    SessionStartResult, SessionState, SessionStatus, Timestamp, Transport,
+    Act, ActName, ActRecord, EndKnownBy, Field, Liveness as Life, Session, SessionEndEvent,
+    SessionEndResult, SessionHeartbeatEvent, SessionHeartbeatResult, SessionId, SessionRecord,
+    SessionStartEvent, SessionStartResult, SessionState, SessionStatus, Timestamp, Transport,
     fold::{Origin, Vitals},
 };
 
@@ -71,7 +72,7 @@ impl TestClock {
 
 /// The simplest store there is: what the real one must equal.
 #[derive(Default)]
-struct ModelStore(Mutex<HashMap<SessionId, Standing>>);
+struct ModelStore(Mutex<HashMap<SessionId, Standing>>, Mutex<Vec<Act>>);
 
 impl ModelStore {
     fn make(&self, change: Box<dyn Change>) -> Verdict {
@@ -143,6 +144,7 @@ impl SessionStore for ModelStore {
                     .map(|seconds| seconds.get()),
                 last_seen: vitals.last_seen,
                 transport: Transport::Unix,
+                address: None,
                 claimed: None,
                 watched: None,
             })
@@ -166,6 +168,26 @@ impl SessionStore for ModelStore {
                 record: session.record(vitals),
             });
         Box::pin(async move { Ok(stored) })
+    }
+
+    fn record(&self, act: Act) -> StoreFuture<'_, ()> {
+        self.1.lock().unwrap().push(act);
+        Box::pin(async { Ok(()) })
+    }
+
+    fn acts(&self, query: ActQuery) -> StoreFuture<'_, ActPage> {
+        let acts = self.1.lock().unwrap();
+        let newest = acts.iter().rev().take(query.limit);
+        let acts = newest.map(|act| ActRecord::of(0, act.clone())).collect();
+        Box::pin(async { Ok(ActPage { acts, next: None }) })
+    }
+
+    fn revoked_tokens(&self) -> StoreFuture<'_, Vec<String>> {
+        let acts = self.1.lock().unwrap();
+        let deeds = acts.iter().map(|act| act.deed.clone());
+        let revoked = deeds.filter(|deed| deed.act == ActName::TokenRevoked);
+        let revoked = revoked.filter_map(|deed| deed.token_id).collect();
+        Box::pin(async { Ok(revoked) })
     }
 
     fn list(&self, _: ListQuery) -> StoreFuture<'_, Page> {
@@ -241,6 +263,7 @@ pub(crate) fn delivery() -> Delivery {
         sender: Sender::Unknown,
         subject: None,
         sent_at: None,
+        voice: Voice::of_all(None),
     }
 }
 
@@ -344,7 +367,7 @@ impl Desk {
     fn record(&self, number: u32) -> SessionRecord {
         let id = start(number).session_id();
         self.runtime
-            .block_on(self.tracker.get(id.as_str()))
+            .block_on(self.tracker.get(id.as_str(), None))
             .unwrap()
             .unwrap()
     }

@@ -67,6 +67,11 @@ fn news(status: &Status) -> Option<String> {
     if let Some(why) = &status.refused {
         return Some(format!("Session Tracking: ✗ refused by the server: {why}"));
     }
+    if let Some(advice) = status.advice {
+        return Some(format!(
+            "Session Tracking: ✗ not accepted, events wait; {advice}"
+        ));
+    }
     match &status.connection {
         Connection::Connected => {
             Some("Session Tracking: ✓ Enabled (Session-Buddy connected)".to_owned())

@@ -9,9 +9,10 @@ use session_model::{
 use tokio::task::yield_now;
 use uuid::Uuid;
 
-use super::{Courier, Outcome};
+use super::{Courier, Outcome, target::Target};
 use crate::{
-    Clock, identity, leaving,
+    Clock, Credential, identity,
+    leaving::Door,
     spool::{Adoption, Contents, Header, SpoolError, SpoolFile},
 };
 
@@ -45,6 +46,14 @@ pub struct Report {
     pub elsewhere: usize,
     /// Files that cannot be used, and why.
     pub unusable: Vec<(PathBuf, String)>,
+}
+
+/// Tells whether a deliverer with this credential may bring a file to a target. At a socket, which [`Target::Local`] tries
+/// first, the kernel says who speaks, and that is enough for all.
+pub fn speaks_for(credential: &Option<Credential>, target: &Target, header: &Header) -> bool {
+    let credential = credential.as_ref();
+    matches!(target, Target::Local { .. })
+        || credential.is_none_or(|credential| credential.speaks_for(&header.component))
 }
 
 impl Report {
@@ -139,7 +148,7 @@ impl Adopter {
             session_id: header.session_id.parse::<SessionId>()?,
             timestamp: now,
             event_type: SessionEndType,
-            metadata: leaving::metadata(serde_json::Map::new()),
+            metadata: session_model::Metadata::default(),
             event_id: session_model::EventId::new(Uuid::now_v7()),
             exit_reason: Some(ExitReason::Lost),
             exit_code: None,
@@ -157,7 +166,7 @@ impl Adopter {
                     .max(began(file.contents()).unwrap_or(last_seen))
                     .min(now),
             ),
-            reported_by: Some(leaving::text(&self.reported_by)),
+            reported_by: Some(Door::default().text(&self.reported_by)),
             emitter_id: None,
             sequence: None,
         };
@@ -232,7 +241,7 @@ mod tests {
     };
 
     use super::*;
-    use crate::{delivery::target::Target, spool::look};
+    use crate::spool::look;
 
     fn dead_session(folder: &Path, number: usize) -> PathBuf {
         let header = Header {

@@ -7,7 +7,10 @@ use super::{
     locked,
     transport::Message,
 };
-use crate::spool::{EventKind, Refused, SpoolError, SpoolFile};
+use crate::{
+    Credential,
+    spool::{EventKind, Refused, SpoolError, SpoolFile},
+};
 
 /// The most bytes of the events of one request; half of the server's bound for a body.
 const BATCH_BYTES_MAX: usize = 512 * 1024;
@@ -38,6 +41,13 @@ struct Place {
 }
 
 impl Batch {
+    /// Gives the component of its first event; none where there is nothing in it.
+    pub(super) fn component(&self) -> Option<&str> {
+        self.messages
+            .first()
+            .map(|message| message.component.as_str())
+    }
+
     pub(super) const fn is_empty(&self) -> bool {
         self.places.is_empty()
     }
@@ -63,7 +73,7 @@ impl<'a> Pass<'a> {
     }
 
     /// Takes the first events that wait, at most `events_max`, each file's in order.
-    pub(super) fn next(&self, events_max: usize) -> Batch {
+    pub(super) fn next(&mut self, events_max: usize, speaker: Option<&Credential>) -> Batch {
         let mut batch = Batch::default();
         let mut bytes = 0;
         for (number, file) in self.files.iter().enumerate() {
@@ -71,6 +81,20 @@ impl<'a> Pass<'a> {
             let contents = file.contents();
             if self.stuck[number] || contents.refused.is_some() {
                 continue;
+            }
+            let component = &contents.header.component;
+            if let Some(speaker) = speaker {
+                if !speaker.speaks_for(component) && !contents.waiting().is_empty() {
+                    self.stuck[number] = true;
+                    self.cause = Some(format!(
+                        "{speaker:?} does not speak for component {component}"
+                    ));
+                    continue;
+                }
+                // A token is made for one component.
+                if batch.component().is_some_and(|first| first != component) {
+                    continue;
+                }
             }
             for event in contents.waiting() {
                 bytes += event.json.len();
@@ -81,6 +105,7 @@ impl<'a> Pass<'a> {
                 batch.messages.push(Message {
                     kind: kind(event.kind),
                     json: event.json.clone(),
+                    component: component.clone(),
                     session_id: contents.header.session_id.clone(),
                     known_as: contents.acknowledged.session_id.clone(),
                 });

@@ -23,6 +23,8 @@ pub(crate) struct Message {
     pub(crate) kind: Kind,
     /// A JSON object without `event_type` and what travels beside it.
     pub(crate) json: String,
+    /// The component whose session it is.
+    pub(crate) component: String,
     /// The session's own id.
     pub(crate) session_id: String,
     /// The id under which a foreign server knows the session, where it is not its own.
@@ -66,13 +68,18 @@ pub(crate) enum Transport {
 }
 
 impl Transport {
-    /// Connects.
-    pub(crate) async fn connect(target: &Target, timing: &Timing) -> Result<Self, CallError> {
-        let connected = tokio::time::timeout(timing.call_max, Self::to(target, timing)).await;
+    /// Connects. `token` goes where tokens may be asked for.
+    pub(crate) async fn connect(
+        target: &Target,
+        token: Option<&str>,
+        timing: &Timing,
+    ) -> Result<Self, CallError> {
+        let connected =
+            tokio::time::timeout(timing.call_max, Self::to(target, token, timing)).await;
         connected.unwrap_or_else(|_| Err(late(timing.call_max)))
     }
 
-    async fn to(target: &Target, timing: &Timing) -> Result<Self, CallError> {
+    async fn to(target: &Target, token: Option<&str>, timing: &Timing) -> Result<Self, CallError> {
         match target {
             Target::Local { socket, authority } => {
                 let refused = match Connection::to(Destination::Socket(socket.clone())).await {
@@ -80,25 +87,33 @@ impl Transport {
                     Err(error) => error,
                 };
                 if is_nobody(&refused) && listener::is_there(authority).await {
-                    Self::to_url(&format!("http://{authority}/mcp"), timing).await
+                    Self::to_url(&format!("http://{authority}/mcp"), token, timing).await
                 } else {
                     Err(refused.into())
                 }
             }
-            Target::Url(url) => Self::to_url(url, timing).await,
+            Target::Url(url) => Self::to_url(url, token, timing).await,
             Target::Program(path) => Mcp::start(path).await.map(Box::new).map(Self::Mcp),
         }
     }
 
-    async fn to_url(url: &str, timing: &Timing) -> Result<Self, CallError> {
+    async fn to_url(url: &str, token: Option<&str>, timing: &Timing) -> Result<Self, CallError> {
         if let Ok(destination) = url.parse::<Destination>() {
             let connection = Connection::to(destination).await?;
             if let Some(ours) = Ours::recognise(connection, timing.health_max).await {
                 return Ok(Self::Ours(ours));
             }
         }
-        let mcp = Mcp::connect(url, timing.call_max).await;
+        let mcp = Mcp::connect(url, token, timing.call_max).await;
         mcp.map(Box::new).map(Self::Mcp)
+    }
+
+    /// Tells whether who speaks is said by a token: at a Unix socket the kernel says it.
+    pub(crate) const fn takes_token(&self) -> bool {
+        match self {
+            Self::Ours(ours) => ours.takes_token(),
+            Self::Mcp(_) => true,
+        }
     }
 
     /// Gives how many events one call may carry.
@@ -122,12 +137,13 @@ impl Transport {
         &mut self,
         messages: &[Message],
         sent_at: Timestamp,
+        token: Option<&str>,
         timing: &Timing,
     ) -> Result<Vec<Answer>, CallError> {
         let call = async {
             match self {
-                Self::Ours(ours) => ours.send(messages, sent_at, timing.call_max).await,
-                Self::Mcp(mcp) => mcp.send(messages, sent_at).await,
+                Self::Ours(ours) => ours.send(messages, sent_at, token, timing.call_max).await,
+                Self::Mcp(mcp) => mcp.send(messages, sent_at, token).await,
             }
         };
         let answers = tokio::time::timeout(timing.call_max, call).await;
@@ -183,7 +199,7 @@ mod tests {
         other.set_nonblocking(true).unwrap();
         let authority = other.local_addr().unwrap().to_string();
         let target = Target::Local { socket, authority };
-        let refused = Transport::connect(&target, &Timing::default()).await;
+        let refused = Transport::connect(&target, None, &Timing::default()).await;
         assert!(refused.is_err_and(|error| error.cause.starts_with("no server answers at unix:")));
         assert_eq!(
             other.accept().unwrap_err().kind(),

@@ -13,7 +13,7 @@ use super::Shared;
 use crate::{
     delivery::{
         Courier, Outcome,
-        adoption::{Adopter, Report, event_json},
+        adoption::{Adopter, Report, event_json, speaks_for},
         answer::{Answer, Kind, for_people},
         locked,
         transport::Message,
@@ -57,16 +57,20 @@ struct Background {
 impl Background {
     fn new(shared: Arc<Shared>) -> Self {
         let destination = shared.target.to_string();
+        let (credential, target) = (shared.credential.clone(), shared.target.clone());
         let now = Instant::now();
         Self {
             courier: Courier::with_timing(
                 shared.target.clone(),
                 shared.clock.clone(),
                 shared.timing,
-            ),
+            )
+            .with_credential(shared.credential.clone()),
             adopter: Adopter {
                 reported_by: format!("session {}", shared.session_id),
-                accepts: Box::new(move |header| header.destination == destination),
+                accepts: Box::new(move |header| {
+                    header.destination == destination && speaks_for(&credential, &target, header)
+                }),
                 include_refused: false,
                 clock: shared.clock.clone(),
             },
@@ -180,13 +184,14 @@ impl Background {
     async fn heartbeat(&mut self) {
         self.heartbeat_at = Instant::now() + self.shared.timing.heartbeat;
         let shared = &self.shared;
-        let (due, known_as) = {
+        let (due, known_as, component) = {
             let file = locked(&shared.file);
             // The proof of life for whoever finds the file later.
             let _ = file.touch();
             let contents = file.contents();
             let known_as = contents.acknowledged.session_id.clone();
-            (contents.was_delivered() && !contents.has_ended(), known_as)
+            let due = contents.was_delivered() && !contents.has_ended();
+            (due, known_as, contents.header.component.clone())
         };
         if !due || self.closed {
             return;
@@ -204,6 +209,7 @@ impl Background {
         let message = Message {
             kind: Kind::Heartbeat,
             json,
+            component,
             session_id: shared.session_id.to_string(),
             known_as,
         };

@@ -20,7 +20,7 @@ use crate::{
     Clock,
     delivery::{adoption::event_json, answer::for_people},
     identity::{self, Identity},
-    leaving,
+    leaving::Door,
     settings::Settings,
     spool::{Dropped, Header, Spool, SpoolFile},
 };
@@ -47,7 +47,14 @@ pub(super) fn open(
         .map(|process| process.boot_id.to_string());
     let emitter_id = fresh_id();
     let heartbeat = settings.timing.heartbeat;
-    let start = start_event(identity, beginning, emitter_id, heartbeat, &clock);
+    let start = start_event(
+        identity,
+        beginning,
+        emitter_id,
+        heartbeat,
+        &settings.door,
+        &clock,
+    );
     let session_id = start.session_id();
     let header = Header {
         session_id: session_id.to_string(),
@@ -65,6 +72,8 @@ pub(super) fn open(
         storage,
         folders,
         target: settings.target.clone(),
+        credential: settings.credential.clone(),
+        door: settings.door.clone(),
         bounds: settings.bounds,
         timing: settings.timing,
         told,
@@ -130,6 +139,7 @@ fn start_event(
     beginning: Beginning,
     emitter_id: EventId,
     heartbeat: Duration,
+    door: &Door,
     clock: &Clock,
 ) -> SessionStartEvent {
     let seconds = i64::try_from(heartbeat.as_secs().max(1)).unwrap_or(i64::MAX);
@@ -138,17 +148,17 @@ fn start_event(
         event_id: fresh_id(),
         event_type: SessionStartType,
         component_name: beginning.component,
-        shell_type: leaving::text(&beginning.shell_type),
+        shell_type: door.text(&beginning.shell_type),
         timestamp: clock.now(),
         pid: identity.pid,
         user: identity.user,
         hostname: identity.hostname,
         environment: identity.environment,
-        metadata: leaving::metadata(beginning.metadata),
+        metadata: door.metadata(beginning.metadata),
         session_type: beginning.session_type,
         reason: beginning
             .reason
-            .map(|reason| -> Text<500> { leaving::text(&reason) }),
+            .map(|reason| -> Text<500> { door.text(&reason) }),
         actor: identity.actor,
         parent_session_id: identity.parent_session_id,
         heartbeat_interval_seconds: Integer::new(seconds).ok(),

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use session_model::Timestamp;
 
 use super::{Delivery, Shared};
+use crate::credential;
 
 /// How the tracking of a shell goes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,6 +22,8 @@ pub struct Status {
     pub circuit_open_until: Option<Timestamp>,
     /// Where events wait.
     pub storage: Storage,
+    /// What to do, where the server does not accept who this shell says it is.
+    pub advice: Option<&'static str>,
     /// Where they go: `unix:PATH`, a URL, or `stdio:PATH`.
     pub destination: String,
 }
@@ -65,6 +68,7 @@ pub(super) fn of(shared: &Shared, delivery: &Delivery) -> Status {
         refused: delivery.refused.clone(),
         unusable: delivery.unusable.clone(),
         circuit_open_until: delivery.circuit_open_until,
+        advice: delivery.last_error.as_deref().and_then(credential::advice),
         storage: shared.storage.clone(),
         destination: shared.target.to_string(),
     }

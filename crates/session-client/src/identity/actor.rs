@@ -3,7 +3,7 @@
 use session_model::{Actor, words::ActorKind};
 
 use super::variables::Variables;
-use crate::leaving;
+use crate::leaving::Door;
 
 /// How an agent shows in the environment of the programs that it starts.
 struct Sign {
@@ -88,24 +88,24 @@ fn known_agent(variables: &Variables<'_>) -> Option<Actor> {
             None => !is_off(&found),
         })
     })?;
-    Some(agent(Some(sign.agent)))
+    Some(agent(Some(sign.agent), &variables.door))
 }
 
 fn named_agent(variables: &Variables<'_>) -> Option<Actor> {
     NAME_VARIABLES.iter().find_map(|variable| {
         let value = variables.text(variable)?;
         match value.trim() {
-            "1" | "true" => Some(agent(None)),
+            "1" | "true" => Some(agent(None, &variables.door)),
             name if is_off(name) || !may_be_name(name) => None,
-            name => Some(agent(Some(name))),
+            name => Some(agent(Some(name), &variables.door)),
         }
     })
 }
 
-fn agent(name: Option<&str>) -> Actor {
+fn agent(name: Option<&str>, door: &Door) -> Actor {
     Actor {
         kind: ActorKind::Agent,
-        name: name.map(leaving::text),
+        name: name.map(|name| door.text(name)),
     }
 }
 
@@ -161,7 +161,7 @@ mod tests {
             // An agent may well give its program a terminal.
             for terminal in [false, true] {
                 let found = actor_of(&[(variable, value)], terminal).unwrap();
-                assert_eq!(found, agent(name), "{variable}={value}");
+                assert_eq!(found, agent(name, &Door::default()), "{variable}={value}");
             }
         }
     }
@@ -196,8 +196,14 @@ mod tests {
     #[test]
     fn a_sign_of_its_own_is_worth_more_than_a_shared_one() {
         let pairs = [("AGENT", "1"), ("AI_AGENT", "other"), ("OPENCODE", "1")];
-        assert_eq!(actor_of(&pairs, false), Some(agent(Some("opencode"))));
+        assert_eq!(
+            actor_of(&pairs, false),
+            Some(agent(Some("opencode"), &Door::default()))
+        );
         let pairs = [("AGENT", "1"), ("AI_AGENT", "other")];
-        assert_eq!(actor_of(&pairs, false), Some(agent(Some("other"))));
+        assert_eq!(
+            actor_of(&pairs, false),
+            Some(agent(Some("other"), &Door::default()))
+        );
     }
 }

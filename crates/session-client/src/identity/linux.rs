@@ -5,7 +5,7 @@ use std::{fs, os::unix::fs::MetadataExt, path::PathBuf};
 use rustix::process::{PidfdFlags, getpid, pidfd_open};
 use session_model::{ProcessIdentity, event::Count};
 
-use crate::leaving;
+use crate::leaving::Door;
 
 /// What `/proc/self/loginuid` holds when nobody logged in: -1 as an unsigned number.
 const NO_LOGIN: u32 = u32::MAX;
@@ -22,7 +22,7 @@ pub(super) fn process() -> Option<ProcessIdentity> {
     // The name of a program need not be UTF-8.
     let start_ticks = start_ticks(&fs::read("/proc/self/stat").ok()?)?;
     Some(ProcessIdentity {
-        boot_id: leaving::text(&boot_id),
+        boot_id: Door::default().text(&boot_id),
         pid_namespace: count(pid_namespace)?,
         start_ticks: count(start_ticks)?,
         pidfd_inode: pidfd_inode().and_then(count),

@@ -12,11 +12,11 @@ use rustix::system::{Uname, uname};
 use session_model::{EnvironmentInfo, Text};
 
 use super::{kernel, variables::Variables};
-use crate::leaving;
+use crate::leaving::Door;
 
 /// Gives the name of the host.
-pub(super) fn hostname() -> Text<255> {
-    leaving::text(&lossy(uname().nodename()))
+pub(super) fn hostname(door: &Door) -> Text<255> {
+    door.text(&lossy(uname().nodename()))
 }
 
 /// Tells where this process runs. No part of it is written in Python.
@@ -24,16 +24,16 @@ pub(super) fn environment(variables: &Variables<'_>) -> EnvironmentInfo {
     let folder = working_folder(variables);
     EnvironmentInfo {
         python_version: Text::default(),
-        platform: leaving::text(&platform(&uname())),
-        cwd: leaving::trimmed(&folder.to_string_lossy()),
+        platform: variables.door.text(&platform(&uname())),
+        cwd: variables.door.trimmed(&folder.to_string_lossy()),
     }
 }
 
 /// Gives the name of the terminal that one of the standard streams is.
-pub(super) fn tty() -> Option<Text<200>> {
-    tty_of(io::stdin())
-        .or_else(|| tty_of(io::stdout()))
-        .or_else(|| tty_of(io::stderr()))
+pub(super) fn tty(door: &Door) -> Option<Text<200>> {
+    tty_of(io::stdin(), door)
+        .or_else(|| tty_of(io::stdout(), door))
+        .or_else(|| tty_of(io::stderr(), door))
 }
 
 /// Gives the address that the user is logged in from.
@@ -43,7 +43,7 @@ pub(super) fn remote_address(variables: &Variables<'_>) -> Option<Text<200>> {
         .filter_map(|name| variables.text(name))
         .find_map(|value| {
             let first = value.split_whitespace().next()?;
-            is_address(first).then(|| leaving::text(first))
+            is_address(first).then(|| variables.door.text(first))
         })
 }
 
@@ -63,9 +63,9 @@ fn working_folder(variables: &Variables<'_>) -> PathBuf {
         .unwrap_or_default()
 }
 
-fn tty_of(stream: impl AsFd) -> Option<Text<200>> {
+fn tty_of(stream: impl AsFd, door: &Door) -> Option<Text<200>> {
     let name = rustix::termios::ttyname(stream, Vec::new()).ok()?;
-    Some(leaving::text(&lossy(&name)))
+    Some(door.text(&lossy(&name)))
 }
 
 /// Tells whether it is an IP address; one of version 6 may have a zone, as in `fe80::1%eth0`.
@@ -98,7 +98,7 @@ mod tests {
             let output = Command::new("uname").arg(option).output().unwrap();
             String::from_utf8(output.stdout).unwrap().trim().to_owned()
         };
-        assert_eq!(*hostname(), say("-n"));
+        assert_eq!(*hostname(&Door::default()), say("-n"));
         let expected = format!("{}-{}-{}", say("-s"), say("-r"), say("-m"));
         assert_eq!(platform(&uname()), expected);
     }
@@ -137,8 +137,14 @@ mod tests {
         unlockpt(&host_side).unwrap();
         let name = ptsname(&host_side, Vec::new()).unwrap();
         let terminal = File::open(name.to_str().unwrap()).unwrap();
-        assert_eq!(tty_of(terminal).as_deref(), name.to_str().ok());
-        assert_eq!(tty_of(File::open("/dev/null").unwrap()), None);
+        assert_eq!(
+            tty_of(terminal, &Door::default()).as_deref(),
+            name.to_str().ok()
+        );
+        assert_eq!(
+            tty_of(File::open("/dev/null").unwrap(), &Door::default()),
+            None
+        );
     }
 
     /// Runs itself again in a folder that is gone, for a process has only one.

@@ -6,7 +6,6 @@ use nix::unistd::{Uid, User};
 use session_model::{UserInfo, words::LoginNameSource};
 
 use super::variables::Variables;
-use crate::leaving;
 
 /// What the password database says of a uid.
 #[derive(Clone)]
@@ -43,9 +42,11 @@ fn user(
     };
     let login = login.filter(|(name, _)| *name != username);
     UserInfo {
-        username: leaving::trimmed(&username),
-        home: leaving::trimmed(&home(variables, own).to_string_lossy()),
-        login_name: login.as_ref().map(|(name, _)| leaving::text(name)),
+        username: variables.door.trimmed(&username),
+        home: variables
+            .door
+            .trimmed(&home(variables, own).to_string_lossy()),
+        login_name: login.as_ref().map(|(name, _)| variables.door.text(name)),
         login_name_source: login.map(|(_, source)| source),
     }
 }
@@ -85,6 +86,7 @@ mod tests {
 
     use super::*;
     use crate::identity::variables::tests::of;
+    use crate::leaving::redaction::VARIABLE;
 
     const ROOT: u32 = 0;
     const ALICE: u32 = 1_000;
@@ -178,7 +180,10 @@ mod tests {
         assert_eq!(*user.home, format!("/{}", "🦀".repeat(499)));
         assert_eq!(user.login_name.unwrap().chars().count(), 100);
 
-        let bytes = |_: &str| Some(OsString::from_vec(vec![b'/', 0xff, b'a']));
+        let bytes = |name: &str| {
+            let bytes = OsString::from_vec(vec![b'/', 0xff, b'a']);
+            (name != VARIABLE).then_some(bytes)
+        };
         let user = super::user(&Variables::new(&bytes), NOBODY_KNOWS, None, &accounts);
         assert_eq!((&*user.username, &*user.home), ("/\u{fffd}a", "/\u{fffd}a"));
     }

@@ -2,14 +2,21 @@
 
 use std::{ffi::OsString, path::PathBuf};
 
-/// Looks up environment variables.
+use crate::leaving::{Door, redaction::Rules};
+
+/// Looks up environment variables, and lets out what is made of them.
 pub(super) struct Variables<'a> {
     look_up: &'a dyn Fn(&str) -> Option<OsString>,
+    /// The door through which it leaves.
+    pub(super) door: Door,
 }
 
 impl<'a> Variables<'a> {
     pub(super) fn new(look_up: &'a dyn Fn(&str) -> Option<OsString>) -> Self {
-        Self { look_up }
+        // What is wrong with the rules is said by whoever reads the settings.
+        let (rules, _) = Rules::from_environment(look_up);
+        let door = Door::new(rules);
+        Self { look_up, door }
     }
 
     /// Gives a variable that is set and not empty, which is the same to most programs.

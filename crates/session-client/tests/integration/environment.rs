@@ -601,6 +601,8 @@ fn what_is_said_of_values_of_any_length_is_short_and_moves_nothing() {
         "SESSION_BUDDY_MCP_ENDPOINT is ",
         "SESSION_BUDDY_PATH is ",
         "SESSION_BUDDY_PORT is ",
+        "SESSION_BUDDY_TOKEN and SESSION_BUDDY_TOKEN_FILE are both set",
+        "SESSION_BUDDY_REDACT: rule 1 ",
     ];
     assert_eq!(notices.len(), named.len(), "{notices:#?}");
     for (notice, named) in notices.iter().zip(named) {

@@ -156,33 +156,12 @@ impl Accepted {
                 }),
             ),
         };
-        let origin = self.origin.as_ref().map_or(Value::Null, |origin| {
-            to_value(&OriginPart {
-                transport: origin.transport,
-                address: origin.address.clone(),
-                uid: origin
-                    .uid
-                    .map(|uid| Integer::new(uid.into()).expect("every u32 is within the bounds")),
-            })
-        });
-        let subject = self.subject.as_deref().map_or(Value::Null, Value::from);
-        let parts = [
-            ("event", event),
-            ("judgement", judgement),
-            ("origin", origin),
-            ("subject", subject),
-        ];
-        // What says nothing is not written: a database has one of these for every record.
-        let says_something =
-            |part: &Value| !part.is_null() && part.as_object().is_none_or(|part| !part.is_empty());
-        let parts: Map<String, Value> = parts
-            .into_iter()
-            .filter(|(_, part)| says_something(part))
-            .map(|(key, part)| (key.to_owned(), part))
-            .collect();
-        let mut payload = Vec::with_capacity(1024);
-        write_sorted_members(&parts, &mut payload);
-        payload
+        payload_of(
+            event,
+            judgement,
+            self.origin.as_ref(),
+            self.subject.as_deref(),
+        )
     }
 
     /// Reads a payload back.
@@ -229,19 +208,59 @@ impl Accepted {
                 }))
             }
         };
-        let origin: Option<OriginPart> =
-            Field::from_json(parts.get("origin").unwrap_or(&Value::Null))?;
         Ok(Self {
             received_at,
-            origin: origin.map(|origin| Origin {
-                transport: origin.transport,
-                address: origin.address,
-                uid: origin.uid.and_then(|uid| u32::try_from(uid.get()).ok()),
-            }),
+            origin: origin_of(parts.get("origin").unwrap_or(&Value::Null))?,
             subject: Field::from_json(parts.get("subject").unwrap_or(&Value::Null))?,
             fact,
         })
     }
+}
+
+/// Writes the parts of a payload.
+pub(crate) fn payload_of(
+    event: Value,
+    judgement: Value,
+    origin: Option<&Origin>,
+    subject: Option<&str>,
+) -> Vec<u8> {
+    let origin = origin.map_or(Value::Null, |origin| {
+        to_value(&OriginPart {
+            transport: origin.transport,
+            address: origin.address.clone(),
+            uid: origin
+                .uid
+                .map(|uid| Integer::new(uid.into()).expect("every u32 is within the bounds")),
+        })
+    });
+    let subject = subject.map_or(Value::Null, Value::from);
+    let parts = [
+        ("event", event),
+        ("judgement", judgement),
+        ("origin", origin),
+        ("subject", subject),
+    ];
+    // What says nothing is not written: a database has one of these for every record.
+    let says_something =
+        |part: &Value| !part.is_null() && part.as_object().is_none_or(|part| !part.is_empty());
+    let parts: Map<String, Value> = parts
+        .into_iter()
+        .filter(|(_, part)| says_something(part))
+        .map(|(key, part)| (key.to_owned(), part))
+        .collect();
+    let mut payload = Vec::with_capacity(1024);
+    write_sorted_members(&parts, &mut payload);
+    payload
+}
+
+/// Reads where a payload came from.
+pub(crate) fn origin_of(part: &Value) -> Result<Option<Origin>, PayloadError> {
+    let origin: Option<OriginPart> = Field::from_json(part)?;
+    Ok(origin.map(|origin| Origin {
+        transport: origin.transport,
+        address: origin.address,
+        uid: origin.uid.and_then(|uid| u32::try_from(uid.get()).ok()),
+    }))
 }
 
 fn closure(event: &Value, judgement: ClosureJudgement) -> Result<Fact, PayloadError> {
@@ -311,7 +330,7 @@ impl ClosureJudgement {
     }
 }
 
-fn problem(field: &str, message: &str) -> PayloadError {
+pub(crate) fn problem(field: &str, message: &str) -> PayloadError {
     let mut errors = FieldErrors::default();
     let root = crate::field::Place::root();
     errors.add(root.member(field), message);

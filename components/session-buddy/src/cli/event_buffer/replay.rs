@@ -5,10 +5,10 @@ use std::io::{Write, stdout};
 use anstream::eprintln;
 use serde_json::json;
 use session_client::{
-    Clock,
+    Clock, Credential, credential,
     delivery::{
         Courier,
-        adoption::{Adopter, Report},
+        adoption::{Adopter, Report, speaks_for},
         target::Target,
     },
 };
@@ -34,7 +34,10 @@ pub(super) async fn run(args: &Args) -> Result<(), Failure> {
         eprintln!("note: {}", for_line(&notice));
     }
     let destination = target.to_string();
-    let mut courier = Courier::new(target, Clock::system());
+    let credential = Credential::from_environment(&variable)
+        .map_err(|error| Failure::of(ExitStatus::Failed, &error))?;
+    let may = (credential.clone(), target.clone());
+    let mut courier = Courier::new(target, Clock::system()).with_credential(credential);
     let report = match super::spool()? {
         Some(spool) => {
             let waiting = spool.files().map_err(|error| cannot_read(&error))?;
@@ -45,7 +48,9 @@ pub(super) async fn run(args: &Args) -> Result<(), Failure> {
             let accepted = destination.clone();
             let adopter = Adopter {
                 reported_by: "session-buddy event-buffer replay".to_owned(),
-                accepts: Box::new(move |header| header.destination == accepted),
+                accepts: Box::new(move |header| {
+                    header.destination == accepted && speaks_for(&may.0, &may.1, header)
+                }),
                 include_refused: args.include_refused,
                 clock: Clock::system(),
             };
@@ -85,7 +90,10 @@ fn tell(args: &Args, report: &Report, destination: &str) -> Result<(), Failure> 
         (report.refused, "refused for good and set aside"),
         (report.waiting, "still waiting"),
         (report.owned, "left to their live shells"),
-        (report.elsewhere, "meant for another destination"),
+        (
+            report.elsewhere,
+            "meant for another destination or component",
+        ),
     ] {
         if count > 0 {
             text.push_str(&format!(", {count} {what}"));
@@ -108,6 +116,7 @@ fn failure(cause: &str, destination: &str) -> Failure {
     if unreachable {
         failure.hint(START_A_SERVER)
     } else {
-        failure.hint("what waits is kept, and `event-buffer list` shows it")
+        let hint = credential::advice(cause);
+        failure.hint(hint.unwrap_or("what waits is kept, and `event-buffer list` shows it"))
     }
 }

@@ -1,6 +1,6 @@
 //! `session-buddy mcp start`
 
-use std::time::Duration;
+use std::{net::SocketAddr, time::Duration};
 
 use anstream::eprintln;
 use session_client::state_folder;
@@ -14,6 +14,7 @@ use super::{
     settings,
 };
 use crate::{
+    auth::{Keys, KeysError, Trust},
     clock::Clock,
     lifecycle::{
         Flags, LaunchError, Place, Presence, Server, ServerInfo, Settings, StartError, background,
@@ -25,14 +26,6 @@ use crate::{
 /// How long a server in the background may take to be ready: 60 seconds. A large database that a newer version brings up
 /// to date takes long.
 pub(super) const PATIENCE: Duration = Duration::from_secs(60);
-
-/// Secrets that this version does not know what to do with. Nobody should believe that they are in force.
-const UNUSED_SECRETS: [&str; 4] = [
-    "SESSION_BUDDY_SECRET",
-    "SESSION_BUDDY_SECRET_FILE",
-    "MAHAVISHNU_CROSS_PROJECT_AUTH_SECRET",
-    "MAHAVISHNU_CROSS_PROJECT_AUTH_SECRET_FILE",
-];
 
 /// Start the server in the background, and return when it is ready
 #[derive(Debug, clap::Args)]
@@ -146,9 +139,32 @@ fn start_in_background(flags: Flags) -> Result<(LogFile, Runtime, Server), Failu
 
 /// Starts a server in this process.
 pub(super) async fn start(settings: &Settings, place: &Place) -> Result<Server, Failure> {
-    Server::start(settings, place, Clock::system())
-        .await
-        .map_err(|error| failure(&error))
+    let started = async {
+        let trust = Trust {
+            keys: Keys::from_environment(&|name| std::env::var_os(name))?,
+            loopback: settings.trust_loopback,
+        };
+        say_whom_it_trusts(&trust, settings.address);
+        Server::start(settings, trust, place, Clock::system()).await
+    };
+    started.await.map_err(|error| failure(&error))
+}
+
+/// Says in the log who may do what, where that is not as it is by default.
+fn say_whom_it_trusts(trust: &Trust, address: SocketAddr) {
+    if let Some(keys) = &trust.keys {
+        info!("{}", keys.describe());
+        if !address.ip().is_loopback() {
+            warn!("Tokens travel to {address} as plain text: let a proxy with TLS stand before it");
+        }
+    }
+    match (trust.loopback, &trust.keys) {
+        (true, None) => {
+            warn!("trust_loopback: every user of this machine may read and close sessions")
+        }
+        (true, Some(_)) => warn!("trust_loopback means nothing beside a secret: TCP takes tokens"),
+        (false, _) => {}
+    }
 }
 
 pub(super) async fn run_server(
@@ -176,22 +192,20 @@ pub(super) fn log_warnings(settings: &Settings) {
 
 /// Says what was told and means nothing.
 fn warnings(settings: &Settings) -> Vec<String> {
-    let set = |variable: &&str| std::env::var_os(variable).is_some_and(|value| !value.is_empty());
-    let secrets = UNUSED_SECRETS.into_iter().filter(set).map(|variable| {
-        format!(
-            "{variable} is set and protects nothing yet: any user of this machine may report, \
-             and only the server's own user may read and close"
-        )
-    });
-    let unknown = settings.unknown_keys.iter().map(ToString::to_string);
-    unknown.chain(secrets).collect()
+    settings
+        .unknown_keys
+        .iter()
+        .map(ToString::to_string)
+        .collect()
 }
 
 fn failure(error: &StartError) -> Failure {
     let status = match error {
         StartError::AlreadyRunning(_) => ExitStatus::AlreadyRunning,
         _ if is_permission(error) => ExitStatus::Permission,
-        StartError::NotLoopback(_) | StartError::StateFolder(_) => ExitStatus::Configuration,
+        StartError::NotLoopback(_) | StartError::StateFolder(_) | StartError::Keys(_) => {
+            ExitStatus::Configuration
+        }
         StartError::Database { source, .. } => match source {
             OpenError::Foreign
             | OpenError::Newer { .. }
@@ -211,7 +225,12 @@ fn failure(error: &StartError) -> Failure {
         StartError::AlreadyRunning(_) => failure.hint(
             "use that server, or give this one a state folder of its own with SESSION_BUDDY_HOME",
         ),
-        StartError::NotLoopback(_) => failure.hint("listen on 127.0.0.1 or ::1"),
+        StartError::NotLoopback(_) => failure.hint(
+            "listen on 127.0.0.1 or ::1, or set SESSION_BUDDY_SECRET, so that others need a token",
+        ),
+        StartError::Keys(KeysError::Shared) => {
+            failure.hint("give each a secret of its own, or unset one: the other then acts as both")
+        }
         StartError::Listen {
             owner: Some(owner), ..
         } => failure.hint(format!(
@@ -221,6 +240,7 @@ fn failure(error: &StartError) -> Failure {
             failure.hint("ports below 1024 are root's; choose another with --port")
         }
         StartError::StateFolder(_)
+        | StartError::Keys(KeysError::Secret(_))
         | StartError::Listen { owner: None, .. }
         | StartError::Database { .. }
         | StartError::Io { .. } => failure.hint_for(error),

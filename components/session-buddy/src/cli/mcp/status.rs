@@ -128,6 +128,7 @@ fn table(health: &Value) -> String {
     for (name, check) in health["checks"].as_object().into_iter().flatten() {
         text.push_str(&format!("  {:<10}  {}\n", for_line(name), word(check)));
     }
+    text.push_str(&format!("  {:<10}  {}\n", "auth", word(&health["auth"])));
     let uptime = health["uptime_seconds"].as_i64().unwrap_or_default();
     let uptime = super::super::dates::length(uptime);
     text.push_str(&format!("  {:<10}  {uptime}\n", "uptime"));

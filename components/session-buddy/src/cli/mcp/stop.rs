@@ -9,6 +9,7 @@ use super::{
     Format, ServerFlags, Show, Status, cannot, cannot_look, configuration, json, launch_failure,
     not_running, print_json, seconds, stale, start, unready,
 };
+use crate::auth::Keys;
 use crate::lifecycle::{Flags, Presence, Process, ServerInfo, Settings, Told, clear_stale};
 
 /// How long the end may take after SIGKILL: 10 seconds.
@@ -101,6 +102,9 @@ pub(super) async fn restart(args: RestartArgs) -> Result<(), Failure> {
     let flags = Flags::from(args.flags).or(told.flags.clone());
     // What is wrong now must not cost the server that runs.
     let settings = Settings::load(flags, variable).map_err(|error| configuration(&error))?;
+    if let Presence::Running(info) | Presence::Stale(info) = &presence {
+        keep_secret(info)?;
+    }
     if let Presence::Running(info) = &presence {
         end(&folder, info, &args.how).await?;
     }
@@ -108,6 +112,25 @@ pub(super) async fn restart(args: RestartArgs) -> Result<(), Failure> {
         .await
         .map_err(|error| launch_failure(error, &folder))?;
     start::say_launched(args.show, &settings, &info)
+}
+
+/// Refuses to start a server without a secret where there was one: it is kept nowhere, so it must be told again.
+fn keep_secret(info: &ServerInfo) -> Result<(), Failure> {
+    let Some(variable) = &info.secret else {
+        return Ok(());
+    };
+    let keys = Keys::from_environment(&|name| std::env::var_os(name))
+        .map_err(|error| Failure::of(ExitStatus::Configuration, &error))?;
+    if keys.is_some() {
+        return Ok(());
+    }
+    let message =
+        format!("the server had a secret ({variable}), and here is none to start it with");
+    Err(
+        Failure::new(ExitStatus::Configuration, message).hint(format!(
+            "set {variable} again; to go on without tokens use `mcp stop` and `mcp start`"
+        )),
+    )
 }
 
 async fn look(state_folder: &Path, patience: Duration) -> Result<Presence, Failure> {

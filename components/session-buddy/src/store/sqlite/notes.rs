@@ -88,7 +88,8 @@ pub(super) fn clear(connection: &Connection) -> rusqlite::Result<()> {
 const OPEN: &str = "
     SELECT session_id, start_time, sessions.pid, heartbeat_interval_seconds, last_seen,
            origin_transport, sessions.boot_id, sessions.pid_namespace, sessions.start_ticks, sessions.pidfd_inode,
-           watched.host_id, watched.boot_id, watched.pid_namespace, watched.pid, watched.start_ticks, watched.pidfd_inode
+           watched.host_id, watched.boot_id, watched.pid_namespace, watched.pid, watched.start_ticks, watched.pidfd_inode,
+           origin_address
       FROM sessions LEFT JOIN watched USING (session_id)
      WHERE status = 'active' AND start_time >= ?1 AND (start_time, session_id) > (?1, ?2)
      ORDER BY start_time, session_id LIMIT ?3";
@@ -140,6 +141,7 @@ pub(super) fn open(
             heartbeat_interval_seconds: row.get(3)?,
             last_seen: cell(row, 4)?,
             transport: cell(row, 5)?,
+            address: row.get(16)?,
             claimed: (!process.boot_id.is_empty()).then_some(process),
             watched,
         };

@@ -6,16 +6,19 @@ use std::{
 };
 
 use rusqlite::{Connection, OptionalExtension, params_from_iter, types::Value};
-use session_model::{SessionId, SessionStatus};
+use session_model::{Act, ActName, ActRecord, SessionId, SessionStatus};
 use tokio::sync::Semaphore;
-use tracing::warn;
+use tracing::{error, warn};
 
 use super::{
     chain_of_causes, connection,
     place::Place,
     row::{COLUMNS, Cell, Row},
+    writing::{instant, read_record},
 };
-use crate::store::{Cursor, ListQuery, Page, StoreError, StoreFuture, Stored};
+use crate::store::{
+    ActCursor, ActPage, ActQuery, Cursor, ListQuery, Page, StoreError, StoreFuture, Stored, ledger,
+};
 
 /// The most questions at once, each on a connection of its own. More wait.
 const CONNECTIONS: usize = 4;
@@ -240,6 +243,69 @@ fn count(connection: &Connection, conditions: &Conditions) -> rusqlite::Result<u
     connection
         .prepare_cached(&sql)?
         .query_row(params_from_iter(&conditions.values), |row| row.get(0))
+}
+
+/// Scans the index, which has few of all records, and sorts what it finds.
+const ACTS: &str = "
+    SELECT record, ledger.seq, kind, session_id, received_at, payload
+      FROM ledger INDEXED BY ledger_corrections JOIN ledger_payload USING (record)
+     WHERE kind NOT IN ('genesis', 'start', 'end') AND kind IN ('admin', 'closed') AND record < ?1
+  ORDER BY record DESC";
+
+/// Gives acts and closures by hand, newest first.
+pub(super) fn acts(connection: &Connection, query: &ActQuery) -> rusqlite::Result<ActPage> {
+    let before = query.before.map_or(i64::MAX, |ActCursor(record)| record);
+    let mut statement = connection.prepare_cached(ACTS)?;
+    let mut rows = statement.query([before])?;
+    let (mut acts, mut last) = (Vec::new(), None);
+    while let Some(row) = rows.next()? {
+        let Some(act) = act(row)? else { continue };
+        if acts.len() == query.limit {
+            return Ok(ActPage { acts, next: last });
+        }
+        last = Some(ActCursor(row.get(0)?));
+        acts.push(act);
+    }
+    Ok(ActPage { acts, next: None })
+}
+
+/// Reads a row of [`ACTS`]; none where it is no act of a person. `verify` tells of those that cannot be read.
+fn act(row: &rusqlite::Row<'_>) -> rusqlite::Result<Option<ActRecord>> {
+    let (seq, kind, received_at) = (row.get(1)?, row.get_ref(2)?.as_str()?, row.get(4)?);
+    let payload = row.get_ref(5)?.as_blob()?;
+    if kind == ledger::ADMIN {
+        let act = Act::from_payload(instant(received_at), payload);
+        return Ok(act.ok().map(|act| ActRecord::of(seq, act)));
+    }
+    let id: String = row.get(3)?;
+    let (Ok(id), Ok(Some(closure))) = (id.parse(), read_record(kind, received_at, payload)) else {
+        return Ok(None);
+    };
+    Ok(ActRecord::of_closure(seq, &id, closure))
+}
+
+/// Uses `ledger_corrections`: what is about no session is an act.
+const ACTS_OF_NO_SESSION: &str = "
+    SELECT received_at, payload
+      FROM ledger INDEXED BY ledger_corrections JOIN ledger_payload USING (record)
+     WHERE session_id IS NULL AND kind NOT IN ('genesis', 'start', 'end') AND kind = 'admin'";
+
+/// Gives the ids of all tokens that were revoked.
+pub(super) fn revoked_tokens(connection: &Connection) -> rusqlite::Result<Vec<String>> {
+    let mut statement = connection.prepare(ACTS_OF_NO_SESSION)?;
+    let mut rows = statement.query([])?;
+    let mut revoked = Vec::new();
+    while let Some(row) = rows.next()? {
+        let payload = row.get_ref(1)?.as_blob()?;
+        match Act::from_payload(instant(row.get(0)?), payload).map(|act| act.deed) {
+            Ok(deed) if deed.act == ActName::TokenRevoked => revoked.extend(deed.token_id),
+            Ok(_) => {}
+            Err(error) => error!(
+                "An act in the ledger cannot be read, and may have revoked a token: {error}; see `session-buddy verify`"
+            ),
+        }
+    }
+    Ok(revoked)
 }
 
 /// Uses the index of the unique column.

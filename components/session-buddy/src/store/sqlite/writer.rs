@@ -15,7 +15,7 @@ use std::{
 };
 
 use rusqlite::{Connection, OptionalExtension, TransactionBehavior};
-use session_model::Timestamp;
+use session_model::{Act, Timestamp};
 use tokio::sync::oneshot;
 use tracing::{error, info};
 use uuid::Uuid;
@@ -39,30 +39,34 @@ const BATCH_ENOUGH: usize = 256;
 /// How often an idle writer looks whether it could write.
 const LOOK_INTERVAL: Duration = Duration::from_secs(1);
 
+/// What waits to be written.
+pub(super) enum Work {
+    /// Changes that are made together, each of which has an outcome.
+    Changes(Vec<Box<dyn Change>>),
+    /// Notes beside the record, which have none.
+    Notes(Vec<Note>),
+    /// An act that is about no session; it has none either.
+    Act(Box<Act>),
+}
+
+impl Work {
+    /// Counts its places in the queue.
+    pub(super) fn len(&self) -> usize {
+        match self {
+            Self::Changes(changes) => changes.len(),
+            Self::Notes(notes) => notes.len(),
+            Self::Act(_) => 1,
+        }
+    }
+}
+
 /// What waits to be written together, and whom to tell.
 pub(super) struct Job {
     pub(super) work: Work,
     pub(super) reply: oneshot::Sender<Answer>,
 }
 
-/// What is to be written.
-pub(super) enum Work {
-    /// Changes, each of which has an outcome.
-    Changes(Vec<Box<dyn Change>>),
-    /// Notes, which have none.
-    Notes(Vec<Note>),
-}
-
-impl Work {
-    pub(super) fn len(&self) -> usize {
-        match self {
-            Self::Changes(changes) => changes.len(),
-            Self::Notes(notes) => notes.len(),
-        }
-    }
-}
-
-/// What came of a job.
+/// What came of the changes of a job; nothing, of notes and of an act.
 pub(super) type Answer = Result<Vec<Outcome>, StoreError>;
 
 /// The writer: its connection while it is trusted, and how to get another.
@@ -305,8 +309,8 @@ impl Chain {
         }))
     }
 
-    /// Makes groups of changes in one transaction. On an error nothing of them is made. A session whose record is
-    /// damaged does not keep the others from being made.
+    /// Writes groups in one transaction. On an error nothing of them is written. A session whose record is damaged does
+    /// not keep the others from being changed.
     fn commit(&mut self, groups: Vec<Work>) -> Result<Vec<Vec<Outcome>>, WriteError> {
         let transaction = self
             .connection
@@ -323,6 +327,7 @@ impl Chain {
                 }
                 Ok(Vec::new())
             }
+            Work::Act(act) => writing.record(&act).map(|()| Vec::new()),
         };
         let outcomes = groups
             .into_iter()

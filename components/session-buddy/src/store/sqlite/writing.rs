@@ -4,7 +4,7 @@ use std::sync::LazyLock;
 
 use rusqlite::{Transaction, params, params_from_iter, types::Value};
 use session_model::{
-    Counters, Session, SessionId, Timestamp,
+    Act, Counters, Session, SessionId, Timestamp,
     fold::{Accepted, Kind, PayloadError, Vitals},
 };
 use tracing::error;
@@ -224,9 +224,31 @@ impl<'a> Writing<'a> {
         Ok(records)
     }
 
+    /// Appends an act.
+    pub(super) fn record(&mut self, act: &Act) -> Result<(), WriteError> {
+        let at = act.received_at;
+        self.append_payload(ledger::ADMIN, None, at, act.payload())?;
+        Ok(())
+    }
+
     /// Appends a record and gives its key.
     fn append(&mut self, id: &SessionId, record: &Accepted) -> Result<i64, WriteError> {
-        let payload = record.payload();
+        let kind = record.fact.kind().as_str();
+        self.append_payload(
+            kind,
+            Some(id.as_str()),
+            record.received_at,
+            record.payload(),
+        )
+    }
+
+    fn append_payload(
+        &mut self,
+        kind: &str,
+        session_id: Option<&str>,
+        received_at: Timestamp,
+        payload: Vec<u8>,
+    ) -> Result<i64, WriteError> {
         let mut salt: Salt = [0; 32];
         rustix::rand::getrandom(&mut salt, rustix::rand::GetRandomFlags::empty())?;
         let commitment = ledger::payload_commitment(&salt, &payload);
@@ -234,9 +256,9 @@ impl<'a> Writing<'a> {
             chain: self.uuid,
             seq: self.head.seq + 1,
             format: FORMAT,
-            kind: record.fact.kind().as_str(),
-            session_id: Some(id.as_str()),
-            received_at: record.received_at.as_micros(),
+            kind,
+            session_id,
+            received_at: received_at.as_micros(),
             payload_commitment: Some(&commitment),
         };
         let key = self.head.append(self.transaction, self.chain, &header)?;
@@ -299,7 +321,11 @@ pub(super) fn read_record(
     let Some(kind) = Kind::ALL.into_iter().find(|known| known.as_str() == kind) else {
         return Ok(None);
     };
-    let received_at =
-        jiff::Timestamp::from_microsecond(received_at).unwrap_or(jiff::Timestamp::MIN);
-    Accepted::from_payload(kind, Timestamp::saturating_from(received_at), payload).map(Some)
+    Accepted::from_payload(kind, instant(received_at), payload).map(Some)
+}
+
+/// Reads a time of the ledger.
+pub(super) fn instant(micros: i64) -> Timestamp {
+    let instant = jiff::Timestamp::from_microsecond(micros).unwrap_or(jiff::Timestamp::MIN);
+    Timestamp::saturating_from(instant)
 }

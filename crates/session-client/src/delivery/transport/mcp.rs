@@ -27,7 +27,7 @@ use tokio::process::Command;
 
 use super::{CallError, Message};
 use crate::delivery::answer::{Answer, Kind, for_people};
-use http::{Failure, Http};
+use http::{Bearer, Failure, Http};
 
 /// The most pages of a server's list of tools that are read. Ours, and those that we know, have one.
 const PAGES_MAX: usize = 100;
@@ -37,6 +37,8 @@ pub(crate) struct Mcp {
     tools: Tools,
     /// Why HTTP failed, which the SDK tells less clearly.
     failure: Failure,
+    /// The token that goes with each request over HTTP.
+    bearer: Bearer,
 }
 
 /// The arguments that each of our tools names; `None` where it takes any.
@@ -44,15 +46,20 @@ type Tools = HashMap<String, Option<HashSet<String>>>;
 
 impl Mcp {
     /// Connects over HTTP.
-    pub(super) async fn connect(url: &str, patience: Duration) -> Result<Self, CallError> {
-        let failure = Failure::default();
-        let http = Http::new(patience, failure.clone())?;
+    pub(super) async fn connect(
+        url: &str,
+        token: Option<&str>,
+        patience: Duration,
+    ) -> Result<Self, CallError> {
+        let (failure, bearer) = (Failure::default(), Bearer::default());
+        bearer.set(token)?;
+        let http = Http::new(patience, failure.clone(), bearer.clone())?;
         let transport = || {
             let config = StreamableHttpClientTransportConfig::with_uri(url);
             let transport = StreamableHttpClientTransport::with_client(http.clone(), config);
             Ok(transport)
         };
-        Self::over(transport, failure).await
+        Self::over(transport, failure, bearer).await
     }
 
     /// Starts a program that serves on its standard input and output. It ends with this value.
@@ -72,13 +79,14 @@ impl Mcp {
             })?;
             Ok(transport)
         };
-        Self::over(transport, Failure::default()).await
+        Self::over(transport, Failure::default(), Bearer::default()).await
     }
 
     /// Begins over what `transport` makes, in the newest revision or as the server expects.
     async fn over<T, E, A>(
         transport: impl Fn() -> Result<T, CallError>,
         failure: Failure,
+        bearer: Bearer,
     ) -> Result<Self, CallError>
     where
         T: IntoTransport<RoleClient, E, A>,
@@ -102,6 +110,7 @@ impl Mcp {
             service,
             tools,
             failure,
+            bearer,
         })
     }
 
@@ -113,15 +122,22 @@ impl Mcp {
         &self,
         messages: &[Message],
         sent_at: Timestamp,
+        token: Option<&str>,
     ) -> Result<Vec<Answer>, CallError> {
+        self.bearer.set(token)?;
         let mut answers = Vec::with_capacity(messages.len());
         for message in messages {
-            answers.push(self.call(message, sent_at).await?);
+            answers.push(self.call(message, sent_at, token).await?);
         }
         Ok(answers)
     }
 
-    async fn call(&self, message: &Message, sent_at: Timestamp) -> Result<Answer, CallError> {
+    async fn call(
+        &self,
+        message: &Message,
+        sent_at: Timestamp,
+        token: Option<&str>,
+    ) -> Result<Answer, CallError> {
         let tool = message.kind.tool();
         let Some(known) = self.tools.get(tool) else {
             // A heartbeat is a courtesy; what else it does not know it cannot take.
@@ -136,6 +152,11 @@ impl Mcp {
             .map_err(|error| CallError::new(format!("the event cannot be read: {error}")))?;
         arguments.insert("event_type".to_owned(), message.kind.event_type().into());
         arguments.insert("sent_at".to_owned(), sent_at.to_string().into());
+        // Only a tool that names it is told: to others it is an argument that they refuse, or log.
+        let named = known.as_ref().is_some_and(|known| known.contains("token"));
+        if let Some(token) = token.filter(|_| named) {
+            arguments.insert("token".to_owned(), token.into());
+        }
         if let Some(id) = &message.known_as {
             arguments.insert("session_id".to_owned(), id.as_str().into());
         }

@@ -8,7 +8,7 @@ use session_model::Timestamp;
 
 use super::{CallError, Message};
 use crate::{
-    connection::{Ask, Connection},
+    connection::{Ask, Connection, Destination},
     delivery::answer::{Answer, for_people},
     problem::Problem,
 };
@@ -33,6 +33,7 @@ impl Ours {
             method: Method::GET,
             path: "/health",
             body: None,
+            token: None,
             patience,
             answer_bytes_max: ANSWER_BYTES_MAX,
         };
@@ -43,6 +44,13 @@ impl Ours {
         ours.then_some(Self { connection })
     }
 
+    pub(super) const fn takes_token(&self) -> bool {
+        match self.connection.destination() {
+            Destination::Socket(_) => false,
+            Destination::Http(_) => true,
+        }
+    }
+
     pub(super) fn is_closed(&self) -> bool {
         self.connection.is_closed()
     }
@@ -51,12 +59,14 @@ impl Ours {
         &mut self,
         messages: &[Message],
         sent_at: Timestamp,
+        token: Option<&str>,
         patience: Duration,
     ) -> Result<Vec<Answer>, CallError> {
         let ask = Ask {
             method: Method::POST,
             path: "/api/events",
             body: Some(("application/x-ndjson", lines(messages, sent_at))),
+            token,
             patience,
             answer_bytes_max: ANSWER_BYTES_MAX,
         };

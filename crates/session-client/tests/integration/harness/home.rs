@@ -181,6 +181,8 @@ pub(crate) fn settings(state: PathBuf, target: Target) -> Settings {
         state_folders: vec![state],
         buffer_off: None,
         target,
+        credential: None,
+        door: Default::default(),
         bounds: Bounds::default(),
         timing: timing(),
     }

@@ -17,7 +17,7 @@ use futures_core::Stream;
 use http_body_util::{BodyExt, Limited};
 use hyper::{
     Response, StatusCode,
-    header::{ACCEPT, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER},
+    header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER},
 };
 use reqwest::redirect;
 use rmcp::{
@@ -29,7 +29,7 @@ use rmcp::{
 use sse_stream::{Sse, SseStream};
 
 use super::CallError;
-use crate::connection::CONNECT_TIMEOUT;
+use crate::connection::{CONNECT_TIMEOUT, bearer};
 
 /// The most bytes of an answer: 4 MiB, enough for a list of a thousand tools with long descriptions.
 const ANSWER_BYTES_MAX: usize = 4 * 1024 * 1024;
@@ -58,16 +58,38 @@ impl Failure {
     }
 }
 
+/// The token that goes with each request.
+#[derive(Clone, Default)]
+pub(super) struct Bearer(Arc<Mutex<Option<HeaderValue>>>);
+
+impl Bearer {
+    pub(super) fn set(&self, token: Option<&str>) -> Result<(), CallError> {
+        let header = token.map(bearer).transpose().map_err(CallError::new)?;
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = header;
+        Ok(())
+    }
+
+    fn get(&self) -> Option<HeaderValue> {
+        let header = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        header.clone()
+    }
+}
+
 #[derive(Clone)]
 pub(super) struct Http {
     client: reqwest::Client,
     failure: Failure,
+    bearer: Bearer,
 }
 
 impl Http {
     /// Makes a client. An event is for the server that was named: no redirect is followed, and no proxy is asked, which
     /// the environment may name for other purposes.
-    pub(super) fn new(patience: Duration, failure: Failure) -> Result<Self, CallError> {
+    pub(super) fn new(
+        patience: Duration,
+        failure: Failure,
+        bearer: Bearer,
+    ) -> Result<Self, CallError> {
         install_tls();
         let client = reqwest::Client::builder()
             .redirect(redirect::Policy::none())
@@ -76,7 +98,11 @@ impl Http {
             .read_timeout(patience)
             .build()
             .map_err(|error| with_causes(&error))?;
-        Ok(Self { client, failure })
+        Ok(Self {
+            client,
+            failure,
+            bearer,
+        })
     }
 
     async fn send(
@@ -95,6 +121,9 @@ impl Http {
             .body(serde_json::to_vec(message)?);
         if let Some(session) = &session {
             request = request.header(SESSION, &**session);
+        }
+        if let Some(bearer) = self.bearer.get() {
+            request = request.header(AUTHORIZATION, bearer);
         }
         let answer = request.send().await.map_err(|error| failed(&error))?;
         read(answer.into(), message, session.is_some()).await
