@@ -152,7 +152,17 @@ impl Detector {
                 life.closing = false;
                 life.signs.last_seen = life.signs.last_seen.max(signs.last_seen);
             }
-            Some(_) | None => self.begin(id.clone(), lease_seconds, false, signs, now),
+            known => {
+                // What was heard and is not written yet stays so.
+                let heard = known.map(|life| (life.signs.counters.clone(), life.unwritten));
+                self.begin(id.clone(), lease_seconds, false, signs, now);
+                if let (Some((counters, unwritten)), Some(life)) =
+                    (heard, self.sessions.get_mut(id))
+                {
+                    life.signs.counters = counters;
+                    life.unwritten = unwritten;
+                }
+            }
         }
     }
 

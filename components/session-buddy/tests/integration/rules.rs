@@ -410,6 +410,59 @@ fn a_repeated_start_is_tracked_and_one_with_other_content_is_a_conflict() {
     }
 }
 
+/// How somebody with a token brings an event, who may speak for its own sessions alone.
+fn delivery_of(subject: &str) -> Delivery {
+    let subject = Some(subject.to_owned());
+    let delivery = delivery();
+    Delivery {
+        voice: Voice::of_own(subject.clone(), delivery.origin.clone(), None),
+        subject,
+        ..delivery
+    }
+}
+
+#[test]
+fn only_whoever_began_a_session_keeps_it_alive() {
+    for mut desk in desks() {
+        let begun = desk.tracker.start(start(1), delivery_of("les"));
+        assert_eq!(desk.runtime.block_on(begun).unwrap(), tracked(1));
+        let hear = |desk: &Desk, subject, commands| {
+            let heard = desk
+                .tracker
+                .heartbeat(heartbeat(1, commands), delivery_of(subject));
+            desk.runtime.block_on(heard).unwrap()
+        };
+        let alive = SessionHeartbeatResult::Alive {
+            session_id: start(1).session_id().to_string(),
+            lease_seconds: Some(90),
+        };
+        // Also for a server that has not heard of the session before.
+        for restarted in [false, true] {
+            if restarted {
+                desk.restart();
+            }
+            for commands in 3..=5 {
+                desk.wait(60);
+                assert_eq!(hear(&desk, "les", commands), alive);
+                let refused = hear(&desk, "ana", 1_000);
+                assert!(
+                    matches!(&refused, SessionHeartbeatResult::Error { refusal, .. }
+                        if refusal.error_code.as_deref() == Some("FORBIDDEN")),
+                    "{refused:?}"
+                );
+            }
+            assert_eq!(desk.record(1).command_count, Some(5));
+        }
+        for _ in 0..3 {
+            desk.wait(60);
+            hear(&desk, "ana", 1_000);
+        }
+        let record = desk.record(1);
+        assert_eq!(record.status, SessionStatus::Lost);
+        assert_eq!(record.command_count, Some(5));
+    }
+}
+
 #[test]
 fn the_first_report_of_an_end_stays() {
     for desk in desks() {
