@@ -21,7 +21,7 @@ pub use cell::Cell;
 pub use csv::cell as csv_cell;
 pub use record::Record;
 pub use table::{Column, Kind, Table};
-pub use view::View;
+pub use view::{View, length};
 
 /// How results are written.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]

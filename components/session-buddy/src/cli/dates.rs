@@ -57,17 +57,6 @@ fn age(text: &str) -> Option<Span> {
     .ok()
 }
 
-/// Writes a length of time for people: `45s`, `5m 30s`, `1h 30m`, `3d 4h`.
-pub(super) fn length(seconds: i64) -> String {
-    let (days, hours, minutes) = (seconds / 86_400, seconds / 3_600 % 24, seconds / 60 % 60);
-    match (days, hours, minutes) {
-        (0, 0, 0) => format!("{seconds}s"),
-        (0, 0, _) => format!("{minutes}m {}s", seconds % 60),
-        (0, _, _) => format!("{hours}h {minutes}m"),
-        _ => format!("{days}d {hours}h"),
-    }
-}
-
 /// Writes a length of time in words: `45 seconds`, `5 minutes`, `1 hour 30 minutes`.
 pub(super) fn length_in_words(seconds: i64) -> String {
     let units = [
@@ -151,12 +140,7 @@ mod tests {
     }
 
     #[test]
-    fn lengths_name_their_two_largest_units() {
-        let lengths: Vec<_> = [0, 45, 330, 5_400, 273_600]
-            .iter()
-            .map(|seconds| length(*seconds))
-            .collect();
-        assert_eq!(lengths, ["0s", "45s", "5m 30s", "1h 30m", "3d 4h"]);
+    fn lengths_in_words_name_their_two_largest_units() {
         assert_eq!(length_in_words(300), "5 minutes");
         assert_eq!(length_in_words(90_061), "1 day 1 hour");
         assert_eq!(length_in_words(0), "0 seconds");

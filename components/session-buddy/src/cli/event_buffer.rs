@@ -4,6 +4,7 @@ mod contents;
 mod purge;
 mod replay;
 
+use admin_shell::output::length;
 use anstream::eprintln;
 use clap::Subcommand;
 use comfy_table::{CellAlignment, Table, presets};
@@ -11,7 +12,7 @@ use session_client::{Clock, spool::Spool};
 use session_model::{Timestamp, escape};
 
 use super::{
-    DatabaseArgs, ExitStatus, Failure, dates,
+    DatabaseArgs, ExitStatus, Failure,
     report::{Format, Show, print, print_json},
 };
 use contents::{Listing, OneFile, Summary};
@@ -173,8 +174,5 @@ fn table(titles: &[&str], rows: impl Iterator<Item = Vec<String>>) -> String {
 
 /// Says how long ago something was.
 fn age(at: Timestamp, now: Timestamp) -> String {
-    format!(
-        "{} ago",
-        dates::length((now.micros_since(at) / 1_000_000).max(0))
-    )
+    format!("{} ago", length((now.micros_since(at) / 1_000_000).max(0)))
 }

@@ -29,12 +29,23 @@ impl View {
 }
 
 /// Writes a length of time for people: `45s`, `5m 30s`, `1h 30m`, `3d 4h`.
-pub(super) fn length(seconds: i64) -> String {
+pub fn length(seconds: i64) -> String {
     let (days, hours, minutes) = (seconds / 86_400, seconds / 3_600 % 24, seconds / 60 % 60);
     match (days, hours, minutes) {
         (0, 0, 0) => format!("{seconds}s"),
         (0, 0, _) => format!("{minutes}m {}s", seconds % 60),
         (0, _, _) => format!("{hours}h {minutes}m"),
         _ => format!("{days}d {hours}h"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lengths_name_their_two_largest_units() {
+        let lengths = [0, 45, 330, 5_400, 273_600].map(length);
+        assert_eq!(lengths, ["0s", "45s", "5m 30s", "1h 30m", "3d 4h"]);
     }
 }

@@ -2,6 +2,7 @@
 
 use std::{path::Path, time::Duration};
 
+use admin_shell::output::length;
 use axum::{
     body::Bytes,
     http::{Request, StatusCode},
@@ -130,7 +131,7 @@ fn table(health: &Value) -> String {
     }
     text.push_str(&format!("  {:<10}  {}\n", "auth", word(&health["auth"])));
     let uptime = health["uptime_seconds"].as_i64().unwrap_or_default();
-    let uptime = super::super::dates::length(uptime);
+    let uptime = length(uptime);
     text.push_str(&format!("  {:<10}  {uptime}\n", "uptime"));
     text
 }
