@@ -2,7 +2,7 @@
 
 mod audit;
 mod completions;
-mod dates;
+pub mod dates;
 mod end;
 mod event_buffer;
 mod failure;
@@ -19,6 +19,7 @@ mod source;
 mod table;
 mod token;
 mod verify;
+mod violations;
 
 use std::process::ExitCode;
 
@@ -63,6 +64,8 @@ enum Command {
     EventBuffer(event_buffer::Args),
     /// List what administrators did and what was refused to whom, newest first
     Audit(audit::Args),
+    /// List open sessions that break the policy of their component
+    Violations(violations::Args),
     /// Make, look at and revoke tokens
     Token(token::Args),
     /// Check that the record says what was recorded
@@ -127,6 +130,7 @@ fn run(command: Command) -> Result<ExitCode, Failure> {
         Command::EndSession(args) => on_runtime(end::run(args)),
         Command::EventBuffer(args) => event_buffer::run(&args),
         Command::Audit(args) => on_runtime(audit::run(args)),
+        Command::Violations(args) => on_runtime(violations::run(args)),
         Command::Token(args) => token::run(args),
         Command::Verify(args) => verify::run(&args),
         Command::Completions(args) => completions::run(&args),

@@ -79,6 +79,7 @@ pub fn router(app: App) -> Router {
         .route("/api/sessions", get(api::list_sessions))
         .route("/api/sessions/{id}", get(api::show_session))
         .route("/api/sessions/{id}/end", post(api::end_session))
+        .route("/api/violations", get(api::violations))
         .route("/api/audit", get(acts::list))
         .route("/api/tokens/revoke", post(acts::revoke_token))
         .method_not_allowed_fallback(problem::method_not_allowed)

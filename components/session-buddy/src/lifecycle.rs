@@ -183,7 +183,8 @@ impl Server {
             .map_err(|source| io_error("cannot write server.json", source))?;
         let tracker = Tracker::new(Arc::new(store), clock.clone())
             .with_liveness(Liveness::on_this_host(MonotonicClock::system()))
-            .with_stale_after(settings.stale_after);
+            .with_stale_after(settings.stale_after)
+            .with_policies(settings.policies.clone());
         let revoked = tracker.revoked_tokens().await.map_err(|error| {
             io_error(
                 "cannot read which tokens were revoked",

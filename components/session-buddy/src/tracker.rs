@@ -8,11 +8,13 @@ mod change;
 mod event;
 mod hand_over;
 mod lapse;
+mod policy;
 mod recall;
 mod resolve;
 
 use std::{sync::Arc, time::Duration};
 
+use session_client::Policies;
 use session_model::{
     Act, ComponentName, Counters, Deed, SessionEndEvent, SessionEndResult, SessionHeartbeatEvent,
     SessionHeartbeatResult, SessionId, SessionRecord, SessionStartEvent, SessionStartResult,
@@ -22,11 +24,13 @@ use session_model::{
 };
 
 pub use event::{Event, EventResult};
+pub use policy::Violating;
 pub use resolve::ResolveError;
 
 use self::{
     event::Waiting,
     hand_over::{Asked, Lesson, hand_over},
+    policy::Broken,
 };
 use crate::{
     auth::{Refusal, Voice},
@@ -45,6 +49,7 @@ pub struct Tracker {
     clock: Clock,
     liveness: Liveness,
     stale_after: Duration,
+    policies: Arc<Policies>,
     judge: Judge,
 }
 
@@ -118,6 +123,7 @@ impl Tracker {
             clock,
             liveness: Liveness::new(MonotonicClock::system()),
             stale_after: STALE_AFTER,
+            policies: Arc::default(),
             judge: Judge::Server,
         }
     }
@@ -133,6 +139,15 @@ impl Tracker {
     pub fn with_stale_after(self, stale_after: Duration) -> Self {
         Self {
             stale_after,
+            ..self
+        }
+    }
+
+    /// Judges sessions by what is asked of their components.
+    #[must_use]
+    pub fn with_policies(self, policies: Policies) -> Self {
+        Self {
+            policies: Arc::new(policies),
             ..self
         }
     }
@@ -169,10 +184,12 @@ impl Tracker {
             return Ok(Vec::new());
         }
         let mut answers = Vec::with_capacity(events.len());
+        let mut broken = Broken::default();
         let landing = {
             let mut state = self.liveness.lock();
             let mut asked = Vec::new();
             for (event, delivery) in events {
+                broken.note(&self.policies, answers.len(), &event, &delivery);
                 answers.push(self.ask(&mut state, event, delivery, &mut asked));
             }
             (!asked.is_empty()).then(|| hand_over(&self.liveness, &state, &*self.store, asked))
@@ -182,14 +199,20 @@ impl Tracker {
             None => Vec::new(),
         };
         let mut outcomes = outcomes.into_iter();
-        let answer = |answer| match answer {
-            Answer::Known(result) => Ok(result),
-            Answer::Waiting(waiting) => {
-                let outcome = outcomes.next().expect("every change has an outcome");
-                outcome.map(|verdict| waiting.answer(verdict))
-            }
-        };
-        Ok(answers.into_iter().map(answer).collect())
+        let mut results = Vec::with_capacity(answers.len());
+        for (number, answer) in answers.into_iter().enumerate() {
+            results.push(match answer {
+                Answer::Known(result) => Ok(result),
+                Answer::Waiting(waiting) => {
+                    let outcome = outcomes.next().expect("every change has an outcome");
+                    if let Ok(Verdict::Begun) = outcome {
+                        self.record_broken(broken.take(number)).await;
+                    }
+                    outcome.map(|verdict| waiting.answer(verdict))
+                }
+            });
+        }
+        Ok(results)
     }
 
     /// Answers an event at once, or puts what it does to its session to what the store is asked for.

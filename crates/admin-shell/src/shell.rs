@@ -1,5 +1,6 @@
 //! A run of a shell, from its first to its last line.
 
+mod admission;
 mod banner;
 mod input;
 mod magics;
@@ -33,6 +34,7 @@ use crate::{
     output::{Format, Reply},
     terminal::Surroundings,
 };
+use admission::Admission;
 use input::{Input, Read};
 use tracking::Tracking;
 
@@ -85,7 +87,7 @@ enum Next {
     Leave(Left),
 }
 
-pub(crate) fn run(builder: Builder, arguments: &ShellArgs) -> ExitCode {
+pub(crate) fn run(mut builder: Builder, arguments: &ShellArgs) -> ExitCode {
     let interactive = arguments.script.is_none()
         && arguments.file.is_none()
         && io::stdin().is_terminal()
@@ -108,7 +110,18 @@ pub(crate) fn run(builder: Builder, arguments: &ShellArgs) -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    let tracking = Arc::new(Tracking::begin(&builder, arguments));
+    let Admission {
+        reason,
+        fail_closed,
+    } = match admission::ask(&builder, arguments, &console) {
+        Ok(admission) => admission,
+        Err(denial) => {
+            console.tell(denial.for_people());
+            return ExitCode::from(denial.code());
+        }
+    };
+    builder.fail_closed |= fail_closed;
+    let tracking = Arc::new(Tracking::begin(&builder, arguments, reason));
     let interrupt = Interrupt::default();
     if let Err(error) = signals::watch(&tracking, &interrupt, interactive) {
         console.tell(format_args!(

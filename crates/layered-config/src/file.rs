@@ -1,4 +1,4 @@
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
@@ -46,11 +46,17 @@ fn label(key: &Option<String>) -> String {
 
 /// Reads the file at `path`, or `None` if there is none. The only I/O of this crate.
 ///
-/// Stops one byte past the bound, which [`parse`] then refuses.
+/// Stops one byte past the bound, which [`parse`] then refuses. What is no file is not opened: a pipe would wait for a
+/// writer for ever, and with it whoever reads its settings.
 pub(crate) fn read(path: &Path) -> Result<Option<Vec<u8>>, FileError> {
     let mut bytes = Vec::new();
     let bound = FILE_SIZE_MAX_BYTES as u64 + 1;
-    let outcome = File::open(path).and_then(|file| file.take(bound).read_to_end(&mut bytes));
+    let outcome = fs::metadata(path)
+        .and_then(|found| match found.is_file() {
+            true => File::open(path),
+            false => Err(io::Error::new(io::ErrorKind::InvalidInput, "it is no file")),
+        })
+        .and_then(|file| file.take(bound).read_to_end(&mut bytes));
     match outcome {
         Ok(_) => Ok(Some(bytes)),
         Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),

@@ -1,4 +1,4 @@
-use std::path::PathBuf;
+use std::{path::PathBuf, time::Duration};
 
 /// Parses a value from the text of a setting.
 pub trait FromText: Sized {
@@ -61,9 +61,48 @@ impl FromText for u64 {
     }
 }
 
+/// A number and its unit, such as `90m`; at most a hundred years, so that no time ever computed with it is out of range.
+impl FromText for Duration {
+    const EXPECTED: &'static str = "a number of s, m, h or d, such as 24h";
+
+    fn from_text(text: &str) -> Option<Self> {
+        const UNITS: [(char, u64); 4] = [('s', 1), ('m', 60), ('h', 3_600), ('d', 86_400)];
+        const SECONDS_MAX: u64 = 36_525 * 86_400;
+        let unit = text.chars().next_back()?;
+        let (_, seconds) = UNITS.into_iter().find(|(name, _)| *name == unit)?;
+        let number: u64 = text.strip_suffix(unit)?.parse().ok()?;
+        let seconds = number.checked_mul(seconds)?;
+        (1..=SECONDS_MAX)
+            .contains(&seconds)
+            .then_some(Self::from_secs(seconds))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_time_is_a_number_and_its_unit() {
+        for (text, seconds) in [("1s", 1), ("90m", 5_400), ("24h", 86_400), ("7d", 604_800)] {
+            let expected = Some(Duration::from_secs(seconds));
+            assert_eq!(Duration::from_text(text), expected, "{text}");
+        }
+        for wrong in [
+            "",
+            "24",
+            "h",
+            "0s",
+            "-1h",
+            "1w",
+            "1.5h",
+            "99999999999999d",
+            "36526d",
+            "1é",
+        ] {
+            assert_eq!(Duration::from_text(wrong), None, "{wrong}");
+        }
+    }
 
     #[test]
     fn booleans_have_eight_spellings_in_any_case() {

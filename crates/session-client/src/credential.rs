@@ -82,6 +82,20 @@ impl Credential {
         }
     }
 
+    /// Gives the subject that a server would know the bearer by, as far as can be seen from here; it may count as claimed
+    /// there.
+    pub fn subject(&self) -> Option<String> {
+        let of_token = |token: &str| {
+            let (_, claims) = insecure_read(token).ok()?;
+            Some(Claims::read(&claims).ok()?.subject)
+        };
+        match &self.0 {
+            Kind::Issued(token) => of_token(token),
+            Kind::InFile(file) => of_token(&lookup(TOKEN, &**file).ok()??.0),
+            Kind::Secret { subject, .. } => Some(subject.clone()),
+        }
+    }
+
     /// Gives a token for something: where it is made here it is good for that alone, for a component alone where one is
     /// given, and for five minutes.
     ///

@@ -9,6 +9,7 @@
 //! - [`delivery`]: from there to a server.
 //! - [`Reader`] lists, shows and closes sessions over the server's Unix socket or over HTTP; [`Problem`] is how a server
 //!   says that it did not. [`Connection`] carries any other request.
+//! - [`policy`]: what `config.yaml` asks of the shells of a component.
 //! - [`token`]: what tells a server who somebody is, and the secrets that make it.
 //! - [`state_folder`] is where server and client of one user meet.
 //! - [`clock`]: wall time, passed in.
@@ -20,6 +21,7 @@ pub mod delivery;
 pub mod emitter;
 pub mod identity;
 pub mod leaving;
+pub mod policy;
 mod problem;
 mod reader;
 pub mod settings;
@@ -31,6 +33,7 @@ pub use clock::Clock;
 pub use connection::{Connection, ConnectionError, Destination};
 pub use credential::Credential;
 pub use emitter::{Beginning, Emitter, Ending};
+pub use policy::Policies;
 pub use problem::Problem;
 pub use reader::{PAGE_MAX, Page, Reader, ReaderError};
 pub use settings::Settings;

@@ -170,6 +170,16 @@ impl Reader {
         Ok(acts)
     }
 
+    /// Gives the open sessions that break the policy of their component, of each what `T` wants.
+    ///
+    /// # Errors
+    ///
+    /// When the server refuses or the connection fails.
+    pub async fn violations<T: DeserializeOwned>(&mut self) -> Result<Vec<T>, ReaderError> {
+        let (_, body) = self.call(Method::GET, "/api/violations", None).await?;
+        serde_json::from_slice(&body).map_err(|error| self.foreign(&error))
+    }
+
     /// Lets a token be good no longer.
     ///
     /// # Errors

@@ -20,9 +20,9 @@ model! {
         required act: ActName,
         /// The token that it is about.
         optional token_id: String,
-        /// What it was about: of a refusal, the route or tool.
+        /// What it was about: of a refusal, the route or tool; of a violation, the session.
         optional what: String,
-        /// Of a refusal: its code.
+        /// Of a refusal, its code; of a violation, the rules.
         optional code: String,
         /// Why it was done.
         optional reason: String,

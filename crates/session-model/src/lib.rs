@@ -33,6 +33,7 @@ pub mod field;
 pub mod filter;
 pub mod fold;
 pub mod id;
+pub mod policy;
 pub mod record;
 pub mod report;
 pub mod result;
@@ -52,9 +53,12 @@ pub use fold::{
     ByHand, Counters, Fact, Loss, Origin, Report, Revival, Session, SessionState, Started,
 };
 pub use id::{ComponentName, EventId, SessionId};
+pub use policy::{Policy, Violation};
 pub use record::{Gap, SessionRecord};
 pub use report::AnalyticsReport;
 pub use result::{ErrorResponse, SessionEndResult, SessionHeartbeatResult, SessionStartResult};
 pub use text::{Integer, Metadata, Number, Pid, SessionType, Text, Trimmed};
 pub use timestamp::Timestamp;
-pub use words::{ActName, EndKnownBy, ExitReason, Liveness, LossCause, SessionStatus, Transport};
+pub use words::{
+    ActName, EndKnownBy, ExitReason, Liveness, LossCause, SessionStatus, Transport, Violated,
+};

@@ -82,6 +82,18 @@ words! {
         TokenRevoked = "token_revoked",
         /// Somebody known wanted something that is not allowed.
         Refused = "refused",
+        /// A session was begun against the policy of its component.
+        PolicyViolated = "policy_violated",
+    }
+
+    /// A rule of a policy that a session breaks, by its key in `config.yaml`.
+    pub enum Violated {
+        /// It was opened without a reason.
+        ReasonRequired = "reason_required",
+        /// Whoever opened it may not.
+        AllowedSubjects = "allowed_subjects",
+        /// It is open for too long.
+        MaxDuration = "max_duration",
     }
 
     /// How a session stands.

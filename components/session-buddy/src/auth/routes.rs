@@ -46,6 +46,7 @@ pub const ROUTES: &[(&str, &str, Needs)] = &[
     ("GET", "/api/openapi.json", Needs::Nothing),
     ("GET", "/api/export", Needs::Whole(Right::Read)),
     ("POST", "/api/import", Needs::Whole(Right::Admin)),
+    ("GET", "/api/violations", Needs::Whole(Right::Read)),
     ("GET", "/api/audit", Needs::Whole(Right::Admin)),
     ("POST", "/api/tokens/revoke", Needs::Whole(Right::Admin)),
 ];

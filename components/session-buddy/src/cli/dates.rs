@@ -14,7 +14,11 @@ pub(super) fn zone(name: Option<&str>) -> Result<TimeZone, String> {
 }
 
 /// Reads a date (its first instant in `zone`), an RFC 3339 time, or an age such as `7d`, counted back from `now`.
-pub(super) fn instant(text: &str, now: Timestamp, zone: &TimeZone) -> Result<Timestamp, String> {
+///
+/// # Errors
+///
+/// What is expected, where it is none of them.
+pub fn instant(text: &str, now: Timestamp, zone: &TimeZone) -> Result<Timestamp, String> {
     let expected = || {
         format!(
             "expected a date (2026-02-06), an RFC 3339 time or an age (90m, 12h, 7d, 2w), found {text:?}"

@@ -26,8 +26,9 @@ const START_MAX: Duration = Duration::from_secs(2);
   session-buddy shell -c 'active()'
   session-buddy shell --format json -c '%session z3ucgb7g'
 
-Exit codes: that of exit(), 1 for an error in a script, 2 for wrong usage, 101 after a bug of the shell, 128 and the
-signal's number after a signal.")]
+Exit codes: that of exit(), 1 for an error in a script, 2 for wrong usage or a reason that is missing, 69 where the shell
+must be tracked and is not, 77 where its policy does not let you in, 78 where its policy cannot be read, 101 after a bug of
+the shell, 128 and the signal's number after a signal.")]
 pub(super) struct Args {
     #[command(flatten)]
     shell: ShellArgs,

@@ -6,7 +6,7 @@ use anstream::eprintln;
 use nix::unistd::Uid;
 use serde::de::DeserializeOwned;
 use session_client::{
-    ConnectionError, Credential, Destination, PAGE_MAX, Page, Reader, ReaderError,
+    ConnectionError, Credential, Destination, PAGE_MAX, Page, Policies, Reader, ReaderError,
 };
 use session_model::{
     ActName, ActRecord, Deed, SessionFilter, SessionRecord, Text, Transport, fold::Origin,
@@ -22,7 +22,7 @@ use crate::{
         ActQuery, SessionStore, StoreError,
         sqlite::{OpenError, ReadOnlyStore, SqliteStore},
     },
-    tracker::{Delivery, EndError, ListRequest, ResolveError, Tracker},
+    tracker::{Delivery, EndError, ListRequest, ResolveError, Tracker, Violating},
 };
 
 /// Where to look
@@ -63,7 +63,7 @@ impl SourceArgs {
         let store = ReadOnlyStore::open(existing(&settings)?)
             .map_err(|error| cannot_open(&settings, &error))?;
         eprintln!("note: server not running; liveness unknown");
-        Ok(Source::database(Arc::new(store)))
+        Ok(Source::database(Arc::new(store), settings.policies))
     }
 
     /// Connects for writing.
@@ -75,7 +75,7 @@ impl SourceArgs {
         let path = existing(&settings)?;
         let store = SqliteStore::open(path, &Clock::system())
             .map_err(|error| cannot_open(&settings, &error))?;
-        Ok(Source::database(Arc::new(store)))
+        Ok(Source::database(Arc::new(store), settings.policies))
     }
 
     /// Connects to the server; `None` where none was named and none runs.
@@ -139,8 +139,9 @@ fn cannot_open(settings: &Settings, error: &OpenError) -> Failure {
 }
 
 impl Source {
-    fn database(store: Arc<dyn SessionStore>) -> Self {
-        Self::Database(Tracker::without_server(store, Clock::system()))
+    fn database(store: Arc<dyn SessionStore>, policies: Policies) -> Self {
+        let tracker = Tracker::without_server(store, Clock::system());
+        Self::Database(tracker.with_policies(policies))
     }
 
     /// Gives a page of sessions, newest first, of each what `T` wants.
@@ -228,6 +229,14 @@ impl Source {
                 };
                 Ok(tracker.acts(query).await?.acts)
             }
+        }
+    }
+
+    /// Gives the open sessions that break a policy.
+    pub(super) async fn violations(&mut self) -> Result<Vec<Violating>, Failure> {
+        match self {
+            Self::Server(reader) => Ok(reader.violations().await?),
+            Self::Database(tracker) => Ok(tracker.violations().await?),
         }
     }
 

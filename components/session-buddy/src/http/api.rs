@@ -14,7 +14,7 @@ use super::{App, Problem};
 use crate::{
     auth::{Caller, Refusal},
     store::Cursor,
-    tracker::{Delivery, EndError, ListRequest},
+    tracker::{Delivery, EndError, ListRequest, Violating},
 };
 
 /// The most sessions of a page, and how many a page has unless asked otherwise.
@@ -172,6 +172,11 @@ pub(super) async fn show_session(
 ) -> Result<Json<SessionRecord>, Problem> {
     let id = session_id(id)?;
     Ok(Json(app.tracker.get(&id, caller.component()).await??))
+}
+
+/// `GET /api/violations`: open sessions that break the policy of their component.
+pub(super) async fn violations(State(app): State<App>) -> Result<Json<Vec<Violating>>, Problem> {
+    Ok(Json(app.tracker.violations().await?))
 }
 
 /// `POST /api/sessions/{id}/end`

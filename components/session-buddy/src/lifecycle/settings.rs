@@ -10,7 +10,10 @@ use std::{
 
 use layered_config::{FileError, Layer, Layers, UnknownKey, ValueError, VariableError};
 use serde::{Deserialize, Serialize};
-use session_client::state_folder::{self, StateFolderError};
+use session_client::{
+    policy::{self, Policies, PolicyError},
+    state_folder::{self, StateFolderError},
+};
 use tracing::Level;
 
 /// Settings that were given as flags, or one by one in another way.
@@ -134,6 +137,8 @@ pub struct Settings {
     pub log_level: Level,
     /// How long a session may be silent, when nothing else proves that it lives, before it is stale.
     pub stale_after: Duration,
+    /// What is asked of the shells of each component.
+    pub policies: Policies,
     /// Keys in `config.yaml` that mean nothing.
     pub unknown_keys: Vec<UnknownKey>,
     /// What of this was told by flags and variables.
@@ -155,6 +160,9 @@ pub enum SettingsError {
     /// A value is wrong.
     #[error(transparent)]
     Value(#[from] ValueError),
+    /// A policy is wrong.
+    #[error(transparent)]
+    Policy(#[from] PolicyError),
     /// A relative path leads nowhere, because the folder it starts from is gone.
     #[error("the folder of this command is gone, so no relative path leads anywhere")]
     Nowhere(#[source] io::Error),
@@ -209,7 +217,8 @@ impl Settings {
         let db_path = layers
             .get::<PathBuf>("db_path")?
             .map(|setting| setting.value);
-        let known: Vec<&str> = VARIABLES.iter().map(|(key, _)| *key).collect();
+        let known = VARIABLES.iter().map(|(key, _)| *key);
+        let known: Vec<&str> = known.chain([policy::PREFIX]).collect();
         let db_path = db_path.unwrap_or_else(|| state_folder.join("sessions.db"));
         Ok(Self {
             db_path: path::absolute(db_path).map_err(SettingsError::Nowhere)?,
@@ -222,10 +231,8 @@ impl Settings {
                 .get_with("log_level", log_level)?
                 .expect(defaulted)
                 .value,
-            stale_after: layers
-                .get_with("stale_after", duration)?
-                .expect(defaulted)
-                .value,
+            stale_after: layers.get("stale_after")?.expect(defaulted).value,
+            policies: Policies::read(&layers)?,
             unknown_keys: layers.unknown_keys(&known),
             told,
             state_folder,
@@ -270,46 +277,9 @@ fn log_level(text: &str) -> Result<Level, String> {
     }
 }
 
-/// Reads a number and its unit, such as `90m`.
-fn duration(text: &str) -> Result<Duration, String> {
-    const UNITS: [(char, u64); 4] = [('s', 1), ('m', 60), ('h', 3_600), ('d', 86_400)];
-    /// A hundred years, so that no time ever computed with it is out of range.
-    const SECONDS_MAX: u64 = 36_525 * 86_400;
-    let read = || {
-        let unit = text.chars().next_back()?;
-        let (_, seconds) = UNITS.into_iter().find(|(name, _)| *name == unit)?;
-        let number: u64 = text.strip_suffix(unit)?.parse().ok()?;
-        let seconds = number.checked_mul(seconds)?;
-        (1..=SECONDS_MAX).contains(&seconds).then_some(seconds)
-    };
-    let seconds = read().ok_or("a number of s, m, h or d, such as 24h")?;
-    Ok(Duration::from_secs(seconds))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_time_is_a_number_and_its_unit() {
-        for (text, seconds) in [("1s", 1), ("90m", 5_400), ("24h", 86_400), ("7d", 604_800)] {
-            assert_eq!(duration(text), Ok(Duration::from_secs(seconds)), "{text}");
-        }
-        for wrong in [
-            "",
-            "24",
-            "h",
-            "0s",
-            "-1h",
-            "1w",
-            "1.5h",
-            "99999999999999d",
-            "36526d",
-            "1é",
-        ] {
-            assert!(duration(wrong).is_err(), "{wrong}");
-        }
-    }
 
     #[test]
     fn a_restart_is_told_where_the_server_really_was() {

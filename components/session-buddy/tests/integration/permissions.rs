@@ -1,6 +1,7 @@
 //! Who may do what: every kind of caller against every route and tool, every shape of token, and whose session is whose.
 
 mod callers;
+mod policy;
 mod secrets;
 mod shells;
 mod tokens;

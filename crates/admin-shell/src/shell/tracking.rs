@@ -39,7 +39,7 @@ impl Tracking {
     /// # Panics
     ///
     /// When the component has no name; such a shell is not run.
-    pub(super) fn begin(builder: &Builder, arguments: &ShellArgs) -> Self {
+    pub(super) fn begin(builder: &Builder, arguments: &ShellArgs, reason: Option<String>) -> Self {
         let component = builder.component.clone().expect("it has been checked");
         let name = component.to_string();
         let variable = |name: &str| std::env::var_os(name);
@@ -57,7 +57,7 @@ impl Tracking {
                     component,
                     shell_type: builder.shell_type.clone(),
                     session_type: SessionType::default(),
-                    reason: arguments.reason.clone(),
+                    reason,
                     metadata: metadata(builder),
                 };
                 let identity = Identity::of_this_process(&variable);

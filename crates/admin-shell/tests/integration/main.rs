@@ -3,6 +3,7 @@
 
 mod ends;
 mod harness;
+mod policy;
 mod screen;
 mod scripts;
 mod terminal;

@@ -3,7 +3,7 @@
 use serde_json::Value;
 use session_model::{
     Field, FieldErrors, SessionEndResult, SessionHeartbeatResult, SessionStartResult,
-    result::Refusal,
+    escape::is_unsafe, result::Refusal,
 };
 
 use crate::spool::Refused;
@@ -154,13 +154,9 @@ pub(crate) fn for_people(text: &str) -> String {
     } else {
         (count, 0)
     };
-    let moves = |c: char| {
-        c.is_control()
-            || matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
-    };
     let shown = text.chars().take(head).chain(gap.then_some('…'));
     let shown = shown.chain(text.chars().skip(count - tail));
-    shown.map(|c| if moves(c) { ' ' } else { c }).collect()
+    shown.map(|c| if is_unsafe(c) { ' ' } else { c }).collect()
 }
 
 #[cfg(test)]
@@ -228,8 +224,8 @@ mod tests {
     #[test]
     fn what_people_read_is_short_and_moves_nothing() {
         assert_eq!(
-            for_people("it\u{1b}[31m is \u{202e}so\n"),
-            "it [31m is  so "
+            for_people("it\u{1b}[31m is \u{202e}so\u{200b}\u{2028}\n"),
+            "it [31m is  so   "
         );
         let fits = "é".repeat(500);
         assert_eq!(for_people(&fits), fits);
