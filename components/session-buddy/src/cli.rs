@@ -23,7 +23,10 @@ mod violations;
 
 use std::process::ExitCode;
 
+use anstream::eprint;
 use clap::{Parser, Subcommand};
+use session_client::leaving::Door;
+use session_model::{Text, escape::for_line};
 
 pub use failure::{ExitStatus, Failure};
 
@@ -107,10 +110,20 @@ pub fn main() -> ExitCode {
     run(cli.command).unwrap_or_else(|failure| failure.report())
 }
 
+/// The most characters of a usage error, which quotes what was typed.
+const USAGE_CHARACTERS_MAX: usize = 4_000;
+
 /// Prints help, a version or a usage error. `mcp` keeps 2 for "not running", so its usage errors are 1.
 fn usage(error: &clap::Error) -> ExitCode {
-    // Nobody is left to tell when the terminal is gone.
-    let _ = error.print();
+    let plain = error.render().to_string();
+    let redacted: Text<USAGE_CHARACTERS_MAX> = Door::default().text(&plain);
+    let safe: String = redacted.lines().map(|line| for_line(line) + "\n").collect();
+    if error.exit_code() == 0 || safe.trim_end() == plain.trim_end() {
+        // Nobody is left to tell when the terminal is gone.
+        let _ = error.print();
+    } else {
+        eprint!("{safe}");
+    }
     let of_mcp = std::env::args_os()
         .nth(1)
         .is_some_and(|command| command == "mcp");

@@ -55,6 +55,12 @@ impl FromStr for Destination {
             .strip_prefix("http://")
             .ok_or_else(|| format!("{EXPECTED}, found {text:?}"))?;
         let authority = rest.split('/').next().unwrap_or_default();
+        if authority.contains('@') {
+            // Not quoted: a password may stand there.
+            return Err(format!(
+                "a URL with a user or a password in it is not taken, SESSION_BUDDY_TOKEN says who asks; {EXPECTED}"
+            ));
+        }
         let valid = authority.parse::<hyper::http::uri::Authority>();
         match valid {
             Ok(valid) if valid.port().is_some() => Ok(Self::Http(authority.to_owned())),

@@ -7,7 +7,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use serde::Serialize;
-use session_model::{ErrorResponse, FieldError, FieldErrors};
+use session_model::{ErrorResponse, FieldError, FieldErrors, escape::for_line};
 
 use crate::{
     auth::Refusal,
@@ -37,13 +37,15 @@ struct Body {
 }
 
 impl Problem {
-    /// Makes a refusal. `detail` says what is wrong and what to do.
+    /// Makes a refusal. `detail` says what is wrong and what to do; what it quotes of a request does not act where it is
+    /// shown.
     pub fn new(status: StatusCode, code: &'static str, detail: impl Into<String>) -> Self {
+        let detail = detail.into();
         Self(Box::new(Body {
             problem_type: "about:blank",
             title: status.canonical_reason().unwrap_or("Error"),
             status: status.as_u16(),
-            detail: detail.into(),
+            detail: for_line(&detail).into_owned(),
             code,
             errors: Vec::new(),
             candidates: Vec::new(),
@@ -54,7 +56,11 @@ impl Problem {
     /// Refuses a request for what is wrong with its fields.
     pub fn fields(code: &'static str, errors: &FieldErrors) -> Self {
         let mut problem = Self::new(StatusCode::BAD_REQUEST, code, errors.to_string());
-        problem.0.errors = errors.as_slice().to_vec();
+        let errors = errors.as_slice().iter().map(|error| FieldError {
+            field: for_line(&error.field).into_owned(),
+            message: for_line(&error.message).into_owned(),
+        });
+        problem.0.errors = errors.collect();
         problem
     }
 

@@ -5,7 +5,9 @@
 mod background;
 mod bad_input;
 mod batches;
+mod canaries;
 mod cli;
+mod escaping;
 mod event_buffer;
 mod harness;
 mod http;
