@@ -3,7 +3,7 @@
 use serde_json::{Map, Value};
 use session_model::{
     Field, FieldErrors, SessionEndResult, SessionHeartbeatResult, SessionStartResult, Timestamp,
-    event::without_nulls, field::Place, fold::Origin, result,
+    escape::for_line, event::without_nulls, field::Place, fold::Origin, result,
 };
 
 use tokio::task::spawn_blocking;
@@ -49,13 +49,13 @@ impl EventType {
     }
 }
 
-/// Nobody wants to read all of a value that is no word.
+/// Nobody wants to read all of a value that is no word, and nothing in it acts where it is read.
 fn shortened(value: &Value) -> String {
     const SHOWN: usize = 60;
     let text = value.to_string();
     match text.char_indices().nth(SHOWN) {
-        Some((end, _)) => format!("{}...", &text[..end]),
-        None => text,
+        Some((end, _)) => format!("{}...", for_line(&text[..end])),
+        None => for_line(&text).into_owned(),
     }
 }
 
