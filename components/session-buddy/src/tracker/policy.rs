@@ -61,7 +61,7 @@ impl Broken {
             return;
         }
         let policy = policies.of(&start.component_name);
-        let reason = start.reason.as_ref().map(|reason| &**reason);
+        let reason = start.reason.as_deref();
         let subject = delivery.subject.as_deref();
         let violations = policy.judge_start(reason, subject, &delivery.origin);
         if violations.is_empty() {

@@ -123,6 +123,7 @@ fn with_secrets_every_caller_gets_what_its_token_says() {
     GET /api/openapi.json              -              -              -              -              -              -              -              -
     GET /api/export                    -              -              -              -              -              -              -              -
     POST /api/import                   -              -              -              -              -              -              -              -
+    GET /api/violations                TOKEN_REQUIRED FORBIDDEN      ok             FORBIDDEN      FORBIDDEN      ok             ok             ok
     GET /api/audit                     TOKEN_REQUIRED FORBIDDEN      FORBIDDEN      FORBIDDEN      FORBIDDEN      ok             FORBIDDEN      ok
     POST /api/tokens/revoke            TOKEN_REQUIRED FORBIDDEN      FORBIDDEN      FORBIDDEN      FORBIDDEN      ok             FORBIDDEN      ok
     track_session_start                TOKEN_REQUIRED ok             FORBIDDEN      ok             ok             ok             ok             ok
@@ -178,6 +179,7 @@ fn without_a_secret_the_kernel_says_who_may_read_and_close() {
     GET /api/openapi.json              -              -              -
     GET /api/export                    -              -              -
     POST /api/import                   -              -              -
+    GET /api/violations                ok             ok             FORBIDDEN
     GET /api/audit                     ok             ok             FORBIDDEN
     POST /api/tokens/revoke            ok             ok             FORBIDDEN
     track_session_start                ok             ok             ok
