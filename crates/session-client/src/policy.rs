@@ -13,7 +13,13 @@
 //! What a component does not say, `default` says for it. A rule that is misspelled is no rule, so whatever is not
 //! understood here is refused: a server does not start with it, and a shell does not open.
 
-use std::{collections::BTreeMap, ffi::OsString, fs, path::Path, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    ffi::OsString,
+    fs,
+    path::Path,
+    time::Duration,
+};
 
 use layered_config::{FileError, Layer, Layers, UnknownKey, ValueError};
 use nix::unistd::Uid;
@@ -73,19 +79,14 @@ impl Policies {
     /// The first key or value that is wrong, with file and line.
     pub fn read(layers: &Layers) -> Result<Self, PolicyError> {
         let keys = layers.keys();
-        let names: Vec<&str> = keys
-            .iter()
-            .filter_map(|key| key.strip_prefix(PREFIX))
-            .filter_map(|rest| rest.split('.').next())
-            .collect();
-        let known: Vec<String> = names
-            .iter()
-            .flat_map(|name| KEYS.map(|key| format!("{PREFIX}{name}.{key}")))
-            .collect();
-        let known: Vec<&str> = known.iter().map(String::as_str).collect();
-        let mut unknown = layers.unknown_keys(&known).into_iter();
-        if let Some(unknown) = unknown.find(|unknown| unknown.key.starts_with(PREFIX)) {
-            return Err(PolicyError::Key(unknown));
+        let rules = keys.iter().filter_map(|key| key.strip_prefix(PREFIX));
+        let mut names = BTreeSet::new();
+        for rule in rules {
+            let (name, key) = rule.split_once('.').unwrap_or((rule, ""));
+            if !KEYS.contains(&key) {
+                return Err(PolicyError::Key(unknown(layers, name, rule)));
+            }
+            names.insert(name);
         }
         let mut policies = Self::default();
         for name in names {
@@ -121,6 +122,15 @@ impl Policies {
     pub fn is_empty(&self) -> bool {
         *self == Self::default()
     }
+}
+
+/// Says where a rule stands that there is not, and which one was probably meant.
+fn unknown(layers: &Layers, name: &str, rule: &str) -> UnknownKey {
+    let known = KEYS.map(|key| format!("{PREFIX}{name}.{key}"));
+    let known = known.each_ref().map(String::as_str);
+    let mut unknown = layers.unknown_keys(&known).into_iter();
+    let found = unknown.find(|unknown| unknown.key.strip_prefix(PREFIX) == Some(rule));
+    found.expect("policies stand in files alone, and it is none of the known ones")
 }
 
 impl Rules {
