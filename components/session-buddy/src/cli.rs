@@ -1,6 +1,7 @@
 //! The command line.
 
 mod audit;
+mod checkpoint;
 mod completions;
 mod dates;
 mod end;
@@ -20,7 +21,7 @@ mod table;
 mod token;
 mod verify;
 
-use std::process::ExitCode;
+use std::{path::Path, process::ExitCode};
 
 use clap::{Parser, Subcommand};
 
@@ -67,6 +68,8 @@ enum Command {
     Token(token::Args),
     /// Check that the record says what was recorded
     Verify(verify::Args),
+    /// Write a signed note of how far the record has come, to keep elsewhere
+    Checkpoint(checkpoint::Args),
     /// Write what a shell needs to complete these commands
     Completions(completions::Args),
     /// Write a page of the manual for each command
@@ -87,6 +90,11 @@ impl DatabaseArgs {
             db_path: self.db_path.clone(),
             ..Flags::default()
         })
+    }
+
+    /// Tells whether a database was named that is not the one of this user's server.
+    fn is_other_than_own(&self, path: &Path) -> Result<bool, Failure> {
+        Ok(self.db_path.is_some() && settings(Flags::default())?.db_path != path)
     }
 }
 
@@ -129,6 +137,7 @@ fn run(command: Command) -> Result<ExitCode, Failure> {
         Command::Audit(args) => on_runtime(audit::run(args)),
         Command::Token(args) => token::run(args),
         Command::Verify(args) => verify::run(&args),
+        Command::Checkpoint(args) => checkpoint::run(&args),
         Command::Completions(args) => completions::run(&args),
         Command::Man(args) => man::run(&args),
     }?;

@@ -5,6 +5,7 @@
 mod background;
 mod bad_input;
 mod batches;
+mod checkpoints;
 mod cli;
 mod event_buffer;
 mod harness;
