@@ -134,8 +134,8 @@ fn check_origin(headers: &HeaderMap) -> Result<(), Problem> {
 
 /// A token in a query string ends up in logs and histories.
 fn check_query(query: &str) -> Result<(), Problem> {
-    let secret = |pair: &str| matches!(pair.split('=').next(), Some("token" | "access_token"));
-    if query.split('&').any(secret) {
+    let mut names = form_urlencoded::parse(query.as_bytes()).map(|(name, _)| name);
+    if names.any(|name| matches!(&*name, "token" | "access_token")) {
         let detail =
             "a token does not belong in a query string; send it as `Authorization: Bearer`";
         return Err(Problem::new(
