@@ -25,18 +25,10 @@ pub(super) const DEPTH_MAX: usize = 64;
 
 /// Refuses what no handler should see.
 pub(super) async fn guard(State(app): State<App>, request: Request, next: Next) -> Response {
-    let in_chunks = request.headers().contains_key(header::TRANSFER_ENCODING);
-    let mut response = match admit(&app, request).await {
+    match admit(&app, request).await {
         Ok(request) => next.run(request).await,
         Err(problem) => problem.into_response(),
-    };
-    if in_chunks {
-        // It may have had a Content-Length too, which hyper takes away unseen. A proxy that went by that one would see
-        // another request behind it, so this connection must end (RFC 9112, section 6.3).
-        let close = HeaderValue::from_static("close");
-        response.headers_mut().insert(header::CONNECTION, close);
     }
-    response
 }
 
 async fn admit(app: &App, mut request: Request) -> Result<Request, Problem> {
