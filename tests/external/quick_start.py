@@ -3,8 +3,11 @@ shell whose server goes and comes back."""
 
 import json
 import re
+import secrets
 import signal
 import subprocess
+import urllib.error
+import urllib.request
 
 from harness import check, check_equal, run_cases, wait_until
 from terminal import PATIENCE_SECONDS, person
@@ -191,6 +194,93 @@ def a_shell_outlives_its_server():
         it.run("verify")
 
 
+SECRET = "MAHAVISHNU_CROSS_PROJECT_AUTH_SECRET"
+
+
+def ask(it, path, token=None):
+    """What a program on TCP is answered: status and JSON."""
+    headers = {"Authorization": f"Bearer {token}"} if token else {}
+    request = urllib.request.Request(f"http://127.0.0.1:{it.port}{path}", headers=headers)
+    try:
+        with urllib.request.urlopen(request, timeout=10) as answer:
+            return answer.status, json.load(answer)
+    except urllib.error.HTTPError as error:
+        return error.code, json.load(error)
+
+
+def authentication_as_the_guide_sets_it():
+    with person() as it:
+        # Step 2 of the quick start, before or after the server: it needs a restart to hear of it.
+        it.run("mcp", "start")
+        check_equal(ask(it, "/health")[1]["auth"], "optional", "auth before there is a secret")
+        check_equal(ask(it, "/api/sessions"), (200, []), "a list without a secret")
+        it.environment[SECRET] = secrets.token_urlsafe(32)
+        it.run("mcp", "restart")
+        check_equal(ask(it, "/health")[1]["auth"], "required", "auth with a secret")
+        status, problem = ask(it, "/api/sessions")
+        check_equal((status, problem["code"]), (401, "TOKEN_REQUIRED"), "a list without a token")
+
+        # Step 3: a shell with the same secret is tracked, over the port as well as over the socket.
+        endpoint = f"http://localhost:{it.port}/mcp"
+        for variables in ({}, {"SESSION_BUDDY_MCP_ENDPOINT": endpoint}):
+            shell = it.open("session-buddy", "shell", **variables)
+            session_id = shell.wait_for(SESSION_ID).group(1)
+            shell.wait_for(PROMPT)
+            wait_until(PATIENCE_SECONDS, f"{session_id} is not recorded", lambda: record(it, session_id))
+            connected(shell)
+            shell.type("exit()\r")
+            check_equal(shell.left(), 0, "exit code of the shell")
+            check_equal(wait_closed(it, session_id)["end_known_by"], "reported", "its end")
+
+        # One with another secret works, loses nothing, and says what to do.
+        other = {"SESSION_BUDDY_MCP_ENDPOINT": endpoint, SECRET: secrets.token_urlsafe(32)}
+        shell = it.open("session-buddy", "shell", **other)
+        refused_id = shell.wait_for(SESSION_ID).group(1)
+        shell.wait_for(PROMPT)
+        check_equal(answer(shell, "print(6 * 7)", r"\d+"), "42", "what a shell with a wrong secret says")
+        shell.type("exit()\r")
+        check_equal(shell.left(), 0, "exit code of the shell")
+        # The server finds what it left in the spool of its own user, and believes the kernel who that is.
+        wait_until(PATIENCE_SECONDS, f"{refused_id} is not recorded", lambda: record(it, refused_id))
+        check_equal(wait_closed(it, refused_id)["exit_reason"], "exit", "the end of a shell with a wrong secret")
+
+        # A script asks with a token.
+        token = it.run("token", "create", "--subject", "audit", "--scope", "read").strip()
+        status, sessions = ask(it, "/api/sessions", token)
+        check_equal((status, len(sessions)), (200, 3), "a list with a token")
+        check_equal(ask(it, "/api/audit", token)[0], 403, "the audit with a reader's token")
+        it.run("verify")
+
+
+def production_as_the_guide_sets_it():
+    with person() as it:
+        # What the guide prints as an example is no secret, nor is one that can be guessed.
+        for weak in ("<32-byte-url-safe-secret>", "changeme"):
+            it.environment[SECRET] = weak
+            it.run("mcp", "start", code=5)
+        # As Kubernetes and Docker mount it.
+        mounted = it.server.home / "secret"
+        mounted.write_text(secrets.token_urlsafe(32) + "\n")
+        del it.environment[SECRET]
+        it.environment[SECRET + "_FILE"] = str(mounted)
+        it.run("mcp", "start")
+        check_equal(ask(it, "/health")[1]["auth"], "required", "auth with a secret in a file")
+        old = it.run("token", "create", "--subject", "ci", "--scope", "read").strip()
+        # A rotation: both are good, then the new one alone.
+        first, second = mounted.read_text().strip(), secrets.token_urlsafe(32)
+        mounted.write_text(f"{first},{second}\n")
+        it.run("mcp", "restart")
+        new = it.run("token", "create", "--subject", "ci", "--scope", "read").strip()
+        check_equal([ask(it, "/api/sessions", one)[0] for one in (old, new)], [200, 200], "while both are good")
+        mounted.write_text(second + "\n")
+        it.run("mcp", "restart")
+        check_equal([ask(it, "/api/sessions", one)[0] for one in (old, new)], [401, 200], "once the old one is gone")
+        # A record that can be checked from elsewhere.
+        elsewhere = it.server.home / "elsewhere.json"
+        it.run("checkpoint", "--output", str(elsewhere))
+        check(str(elsewhere) in it.run("verify", "--checkpoint", str(elsewhere)), "verify does not name the checkpoint")
+
+
 if __name__ == "__main__":
     run_cases([
         the_five_steps,
@@ -199,4 +289,6 @@ if __name__ == "__main__":
         the_shell_says_how_the_tracking_goes,
         what_happens_without_a_server_is_recorded_later,
         a_shell_outlives_its_server,
+        authentication_as_the_guide_sets_it,
+        production_as_the_guide_sets_it,
     ])

@@ -1,6 +1,7 @@
 //! The command line.
 
 mod audit;
+mod checkpoint;
 mod completions;
 pub mod dates;
 mod end;
@@ -21,7 +22,7 @@ mod token;
 mod verify;
 mod violations;
 
-use std::process::ExitCode;
+use std::{path::Path, process::ExitCode};
 
 use anstream::eprint;
 use clap::{Parser, Subcommand};
@@ -73,6 +74,8 @@ enum Command {
     Token(token::Args),
     /// Check that the record says what was recorded
     Verify(verify::Args),
+    /// Write a signed note of how far the record has come, to keep elsewhere
+    Checkpoint(checkpoint::Args),
     /// Write what a shell needs to complete these commands
     Completions(completions::Args),
     /// Write a page of the manual for each command
@@ -93,6 +96,11 @@ impl DatabaseArgs {
             db_path: self.db_path.clone(),
             ..Flags::default()
         })
+    }
+
+    /// Tells whether a database was named that is not the one of this user's server.
+    fn is_other_than_own(&self, path: &Path) -> Result<bool, Failure> {
+        Ok(self.db_path.is_some() && settings(Flags::default())?.db_path != path)
     }
 }
 
@@ -146,6 +154,7 @@ fn run(command: Command) -> Result<ExitCode, Failure> {
         Command::Violations(args) => on_runtime(violations::run(args)),
         Command::Token(args) => token::run(args),
         Command::Verify(args) => verify::run(&args),
+        Command::Checkpoint(args) => checkpoint::run(&args),
         Command::Completions(args) => completions::run(&args),
         Command::Man(args) => man::run(&args),
     }?;

@@ -2,6 +2,7 @@
 
 mod adoption;
 pub mod background;
+mod checkpoints;
 mod doors;
 mod presence;
 mod process;
@@ -28,12 +29,14 @@ use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 pub use background::{Ensured, LaunchError, ensure};
+pub use checkpoints::CheckpointHealth;
 pub use doors::PortOwner;
 pub use presence::{Presence, clear_stale};
 pub use process::Process;
 pub use server_info::ServerInfo;
 pub use settings::{Flags, Settings, SettingsError, Told};
 
+use self::checkpoints::Checkpoints;
 use crate::{
     auth::{Gate, KeysError, Trust},
     clock::Clock,
@@ -129,6 +132,7 @@ pub struct Server {
     unix: UnixListener,
     stop: CancellationToken,
     signals: Signals,
+    checkpoints: Checkpoints,
     state_folder: PathBuf,
     clock: Clock,
     /// Held while the state folder is ours.
@@ -181,6 +185,8 @@ impl Server {
         let info = ServerInfo::of_this_process(settings, address, socket, log, secret, clock.now());
         info.write(&info_path)
             .map_err(|source| io_error("cannot write server.json", source))?;
+        let checkpoints =
+            Checkpoints::open(&settings.state_folder, database, store.newest(), &clock);
         let tracker = Tracker::new(Arc::new(store), clock.clone())
             .with_liveness(Liveness::on_this_host(MonotonicClock::system()))
             .with_stale_after(settings.stale_after)
@@ -191,7 +197,7 @@ impl Server {
                 io::Error::other(error),
             )
         })?;
-        let health = Health::new(stop.clone(), trust.keys.is_some());
+        let health = Health::new(stop.clone(), trust.keys.is_some(), checkpoints.health());
         let gate = Gate::new(trust, revoked, clock.clone());
         let app = App::new(tracker, gate, health);
         Ok(Self {
@@ -202,6 +208,7 @@ impl Server {
             unix,
             stop,
             signals,
+            checkpoints,
             state_folder: settings.state_folder.clone(),
             clock,
             _folder: folder,
@@ -233,6 +240,7 @@ impl Server {
             unix,
             stop,
             mut signals,
+            checkpoints,
             state_folder,
             clock,
             _folder,
@@ -241,6 +249,7 @@ impl Server {
         let adoption = adoption::spawn(&info, &state_folder, &clock, gone, stop.clone())?;
         let tracker = app.tracker.clone();
         let keeper = keeper::spawn(&tracker, name_gone, &stop)?;
+        let checkpoints = checkpoints.spawn()?;
         let serving = async {
             let over_tcp = async {
                 match tcp {
@@ -278,6 +287,7 @@ impl Server {
         keeper.join_all().await;
         // From here on nobody finds this server; what it acknowledged is on disk.
         let closed = tracker.close().await.map_err(io::Error::other);
+        checkpoints.finish();
         let _ = std::fs::remove_file(&info.socket);
         let _ = std::fs::remove_file(&info_path);
         info!("Stopped");

@@ -3,6 +3,7 @@
 //! A store keeps the ledger and, folded from it, a row per session. It knows no rule: a [`Change`] looks at a session as
 //! it stands and decides; the store does what was decided as one step, and answers once that is on disk.
 
+pub mod checkpoint;
 pub mod ledger;
 pub mod sqlite;
 

@@ -46,7 +46,7 @@ async fn admit(app: &App, mut request: Request) -> Result<Request, Problem> {
     if let Peer::Tcp(_) = peer
         && peer.is_at_loopback()
     {
-        check_host(request.headers())?;
+        check_host(&request)?;
     }
     check_origin(request.headers())?;
     check_query(request.uri().query().unwrap_or_default())?;
@@ -67,18 +67,28 @@ async fn admit(app: &App, mut request: Request) -> Result<Request, Problem> {
 
 /// A page of another site can reach a loopback port through a name that it makes resolve there; the name betrays it. At
 /// other addresses everything takes a token, which no such page has.
-fn check_host(headers: &HeaderMap) -> Result<(), Problem> {
-    let host = headers
-        .get(header::HOST)
-        .and_then(|host| host.to_str().ok());
-    let authority: Option<Authority> = host.and_then(|host| host.parse().ok());
-    if authority
-        .as_ref()
-        .is_some_and(|authority| is_loopback_name(authority.host()))
-    {
+///
+/// A second name, in a header or in the request line (RFC 9112, section 3.2.2), is one that somebody before this server
+/// may have gone by.
+fn check_host(request: &Request) -> Result<(), Problem> {
+    let hosts = request.headers().get_all(header::HOST).iter();
+    let hosts = hosts.map(|host| host.to_str().unwrap_or("no text"));
+    let named = request.uri().authority().map(Authority::as_str);
+    let all: Vec<&str> = hosts.chain(named).collect();
+    let is_ours = |host: &&str| {
+        let authority = host.parse::<Authority>();
+        authority.is_ok_and(|authority| is_loopback_name(authority.host()))
+    };
+    let several = request.headers().get_all(header::HOST).iter().count() > 1;
+    if !several && !all.is_empty() && all.iter().all(is_ours) {
         return Ok(());
     }
-    let shown = host.unwrap_or("none").chars().take(100).collect::<String>();
+    let shown = if all.is_empty() {
+        "none".to_owned()
+    } else {
+        all.join(", ")
+    };
+    let shown = shown.chars().take(100).collect::<String>();
     Err(Problem::new(
         StatusCode::FORBIDDEN,
         "HOST_REFUSED",
@@ -111,7 +121,8 @@ fn check_origin(headers: &HeaderMap) -> Result<(), Problem> {
         .ok()
         .and_then(|origin| origin.strip_prefix("http://"))
         == Some(host);
-    if own {
+    let several = headers.get_all(header::ORIGIN).iter().count() > 1;
+    if own && !several {
         return Ok(());
     }
     Err(Problem::new(
@@ -123,8 +134,8 @@ fn check_origin(headers: &HeaderMap) -> Result<(), Problem> {
 
 /// A token in a query string ends up in logs and histories.
 fn check_query(query: &str) -> Result<(), Problem> {
-    let secret = |pair: &str| matches!(pair.split('=').next(), Some("token" | "access_token"));
-    if query.split('&').any(secret) {
+    let mut names = form_urlencoded::parse(query.as_bytes()).map(|(name, _)| name);
+    if names.any(|name| matches!(&*name, "token" | "access_token")) {
         let detail =
             "a token does not belong in a query string; send it as `Authorization: Bearer`";
         return Err(Problem::new(

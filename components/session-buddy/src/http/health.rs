@@ -1,6 +1,6 @@
 //! How the server is. No token, no disk.
 
-use std::{collections::BTreeMap, time::Instant};
+use std::{collections::BTreeMap, sync::Arc, time::Instant};
 
 use axum::{
     Json,
@@ -12,7 +12,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::App;
-use crate::store::StoreHealth;
+use crate::{lifecycle::CheckpointHealth, store::StoreHealth};
 
 /// What is known of the server's health beyond its store.
 #[derive(Debug)]
@@ -20,6 +20,7 @@ pub struct Health {
     started: Instant,
     stopping: tokio_util::sync::CancellationToken,
     auth: AuthMode,
+    checkpoints: Arc<CheckpointHealth>,
 }
 
 /// The answer to `health_check`.
@@ -74,7 +75,11 @@ enum Check {
 impl Health {
     /// Begins to count the server's uptime. `stopping` tells when it no longer accepts events.
     /// `wants_tokens` says whether TCP needs them.
-    pub fn new(stopping: tokio_util::sync::CancellationToken, wants_tokens: bool) -> Self {
+    pub fn new(
+        stopping: tokio_util::sync::CancellationToken,
+        wants_tokens: bool,
+        checkpoints: Arc<CheckpointHealth>,
+    ) -> Self {
         Self {
             started: Instant::now(),
             stopping,
@@ -83,6 +88,7 @@ impl Health {
             } else {
                 AuthMode::Optional
             },
+            checkpoints,
         }
     }
 
@@ -93,6 +99,12 @@ impl Health {
             waiting if waiting >= store.queue_limit => Check::Fail,
             waiting if waiting >= store.queue_limit / 2 => Check::Warn,
             _ => Check::Ok,
+        };
+        // Events are taken all the same.
+        let checkpoint = if self.checkpoints.wants_a_look() {
+            Check::Warn
+        } else {
+            Check::Ok
         };
         let check = |fine: bool| if fine { Check::Ok } else { Check::Fail };
         let cause = if stopping {
@@ -113,6 +125,7 @@ impl Health {
             auth: self.auth,
             uptime_seconds: self.started.elapsed().as_secs(),
             checks: BTreeMap::from([
+                ("checkpoint", checkpoint),
                 ("lifecycle", check(!stopping)),
                 ("queue", queue),
                 ("store", check(store.failure.is_none())),

@@ -3,6 +3,7 @@
 //! One thread writes (`writer`), a few connections read beside it (WAL). Whoever holds `<database>.lock` owns the
 //! file; readers need no lock, so that the CLI and `sqlite3` can look at any time.
 
+pub mod compared;
 mod connection;
 mod notes;
 mod place;
@@ -39,7 +40,7 @@ pub use place::PlaceError;
 
 use super::{
     ActPage, ActQuery, Change, Cursor, ListQuery, Note, OpenSession, Outcome, Page, SessionStore,
-    StoreError, StoreFuture, StoreHealth, Stored,
+    StoreError, StoreFuture, StoreHealth, Stored, checkpoint::ChainHead,
 };
 use crate::{causes, clock::Clock};
 
@@ -156,6 +157,11 @@ impl SqliteStore {
         })
     }
 
+    /// Gives where to look up what the newest record is, also once the store is closed.
+    pub fn newest(&self) -> Newest {
+        Newest(Arc::clone(&self.status))
+    }
+
     fn submit(&self, work: Work) -> Result<oneshot::Receiver<Answer>, StoreError> {
         let jobs = self.jobs.lock().unwrap_or_else(PoisonError::into_inner);
         let jobs = jobs.as_ref().ok_or(StoreError::Stopping)?;
@@ -169,6 +175,17 @@ impl SqliteStore {
             writer_gone()
         })?;
         Ok(answer)
+    }
+}
+
+/// Tells what the newest record is that is on disk for good.
+#[derive(Clone, Debug)]
+pub struct Newest(Arc<Status>);
+
+impl Newest {
+    /// Gives the newest record.
+    pub fn get(&self) -> Option<ChainHead> {
+        self.0.newest()
     }
 }
 

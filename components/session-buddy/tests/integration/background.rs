@@ -60,7 +60,7 @@ fn start_returns_when_the_server_is_ready_and_stop_when_it_is_gone() {
         home.cli("mcp health")
             .with_code(0)
             .stdout
-            .starts_with("healthy\n  lifecycle   ok\n")
+            .starts_with("healthy\n  checkpoint  ok\n")
     );
 
     let ran = home.cli("mcp stop").with_code(0);

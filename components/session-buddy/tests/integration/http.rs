@@ -25,7 +25,7 @@ fn health_tells_that_events_are_accepted() {
         let expected = json!({
             "status": "healthy", "service": "session-buddy", "version": env!("CARGO_PKG_VERSION"), "ready": true,
             "accepting_events": true, "auth": "optional", "uptime_seconds": 0,
-            "checks": {"lifecycle": "ok", "queue": "ok", "store": "ok"},
+            "checks": {"checkpoint": "ok", "lifecycle": "ok", "queue": "ok", "store": "ok"},
         });
         assert_eq!(health, expected, "{path}");
     }

@@ -6,6 +6,7 @@ mod background;
 mod bad_input;
 mod batches;
 mod canaries;
+mod checkpoints;
 mod cli;
 mod escaping;
 mod event_buffer;

@@ -463,7 +463,7 @@ fn health_is_told_to_anybody() {
     let expected = json!({
         "status": "healthy", "service": "session-buddy", "version": env!("CARGO_PKG_VERSION"), "ready": true,
         "accepting_events": true, "auth": "optional", "uptime_seconds": 0,
-        "checks": {"lifecycle": "ok", "queue": "ok", "store": "ok"},
+        "checks": {"checkpoint": "ok", "lifecycle": "ok", "queue": "ok", "store": "ok"},
     });
     assert_eq!(content, expected);
 }

@@ -1,6 +1,6 @@
 //! Who may do what: every kind of caller against every route and tool, every shape of token, and whose session is whose.
 
-mod callers;
+pub(crate) mod callers;
 mod policy;
 mod secrets;
 mod shells;

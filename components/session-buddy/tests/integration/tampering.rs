@@ -1,4 +1,9 @@
-//! Whoever changes the record behind the server's back is found out.
+//! Whoever tampers with requests, tokens or the record is refused or found out. The table is `tests/tampering`; what is here
+//! names each difference to the word.
+
+mod case;
+mod record;
+mod requests;
 
 use std::{
     path::{Path, PathBuf},

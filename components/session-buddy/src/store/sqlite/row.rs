@@ -41,6 +41,12 @@ pub(super) const fn record_key(chain: i64, seq: i64) -> i64 {
     (chain << SEQ_BITS) | seq
 }
 
+/// Gives the key of a record that somebody else names; `None` where no record can have that number.
+pub(super) fn checked_key(chain: i64, seq: u64) -> Option<i64> {
+    let seq = i64::try_from(seq).ok()?;
+    (seq >> SEQ_BITS == 0).then(|| record_key(chain, seq))
+}
+
 impl Row {
     /// Folds a session to its row.
     pub(super) fn of(session: &Session, vitals: &Vitals, places: Places) -> Self {

@@ -5,7 +5,7 @@ use std::sync::{
     atomic::{AtomicUsize, Ordering},
 };
 
-use crate::store::StoreHealth;
+use crate::store::{StoreHealth, checkpoint::ChainHead};
 
 /// The most changes that may wait.
 const QUEUE_LIMIT: usize = 4096;
@@ -15,6 +15,7 @@ const QUEUE_LIMIT: usize = 4096;
 pub(super) struct Status {
     queued: AtomicUsize,
     failure: Mutex<Option<String>>,
+    newest: Mutex<Option<ChainHead>>,
 }
 
 impl Status {
@@ -43,6 +44,16 @@ impl Status {
     pub(super) fn recovered(&self) -> bool {
         let mut failure = self.failure.lock().unwrap_or_else(PoisonError::into_inner);
         failure.take().is_some()
+    }
+
+    /// Notes what is on disk for good.
+    pub(super) fn reached(&self, newest: ChainHead) {
+        *self.newest.lock().unwrap_or_else(PoisonError::into_inner) = Some(newest);
+    }
+
+    /// Gives the newest record that is on disk for good; `None` before the database was opened.
+    pub(super) fn newest(&self) -> Option<ChainHead> {
+        *self.newest.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Gives what is known.

@@ -124,7 +124,7 @@ pub(super) fn explained(error: OpenError, path: &Path) -> OpenError {
 
 /// From the record with the key `?1` on.
 const RECORDS: &str = "
-    SELECT ledger.chain, ledger.seq, format, kind, session_id, received_at, payload_commitment, leaf_hash, chain_hash, salt, payload
+    SELECT ledger.chain, ledger.seq, format, kind, session_id, received_at, payload_commitment, leaf_hash, chain_hash, salt, payload, key_id
       FROM ledger LEFT JOIN ledger_payload USING (record)
      WHERE record >= ?1
   ORDER BY record";
@@ -196,6 +196,13 @@ fn verify_records(
         }
         match (record.commitment, record.payload) {
             (Some(commitment), Some((salt, payload))) => {
+                // No hash covers it.
+                if record.key_id.is_some() {
+                    return difference(
+                        place,
+                        "its payload names a key, and none of this version is encrypted",
+                    );
+                }
                 if ledger::payload_commitment(&salt, &payload) != commitment {
                     return difference(
                         place,
@@ -260,6 +267,7 @@ struct Record {
     leaf_hash: Hash,
     chain_hash: Hash,
     payload: Option<(Salt, Vec<u8>)>,
+    key_id: Option<i64>,
 }
 
 impl Record {
@@ -278,6 +286,7 @@ impl Record {
                 Some(salt) => Some((salt, row.get(10)?)),
                 None => None,
             },
+            key_id: row.get(11)?,
         })
     }
 }

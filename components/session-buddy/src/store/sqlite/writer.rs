@@ -29,6 +29,7 @@ use super::{
 };
 use crate::store::{
     Change, Note, Outcome, StoreError,
+    checkpoint::ChainHead,
     ledger::{FORMAT, GENESIS, Header},
 };
 
@@ -106,6 +107,7 @@ impl Writer {
         notes::clear(&connection)?;
         let chain = Chain::load_or_begin(connection, now)?;
         verify::verify_end(&chain.connection, chain.key, chain.head.seq)?;
+        status.reached(chain.newest());
         Ok(Self {
             place: Arc::new(Place::of(path)?),
             chain: Some(chain),
@@ -189,13 +191,16 @@ impl Writer {
 
     /// Makes changes in one transaction. On an error nothing of them may be acknowledged.
     fn make(&mut self, groups: Vec<Work>) -> Result<Vec<Vec<Outcome>>, OpenError> {
-        let made = self.usable()?.commit(groups);
+        let chain = self.usable()?;
+        let made = chain.commit(groups);
+        let newest = chain.newest();
         if made.is_err() {
             self.chain = None;
         }
         let made = made?;
         // The files may have gone meanwhile.
         self.place.check()?;
+        self.status.reached(newest);
         Ok(made)
     }
 
@@ -307,6 +312,15 @@ impl Chain {
             uuid,
             head: Head { seq, hash },
         }))
+    }
+
+    /// Gives the newest record.
+    const fn newest(&self) -> ChainHead {
+        ChainHead {
+            chain: self.uuid,
+            seq: self.head.seq,
+            chain_hash: self.head.hash,
+        }
     }
 
     /// Writes groups in one transaction. On an error nothing of them is written. A session whose record is damaged does

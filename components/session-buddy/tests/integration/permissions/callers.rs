@@ -11,13 +11,13 @@ use crate::harness::{
 };
 
 /// The server's own secret, as the documents make one.
-pub(super) const SECRET: &str = "hSc1dQfVQ1oh5EhwEIDgDtGzxuyEbW6TW8I1cW0Zf6Y";
+pub(crate) const SECRET: &str = "hSc1dQfVQ1oh5EhwEIDgDtGzxuyEbW6TW8I1cW0Zf6Y";
 /// The secret of all emitters.
-pub(super) const EMITTERS_SECRET: &str = "Zq0vEjRWeJCrze8SNFZ4kKvN7xI0VniQq83vEjRWeJA";
-pub(super) const STATUS_OK: &str = "ok";
+pub(crate) const EMITTERS_SECRET: &str = "Zq0vEjRWeJCrze8SNFZ4kKvN7xI0VniQq83vEjRWeJA";
+pub(crate) const STATUS_OK: &str = "ok";
 
 /// Signs claims as any other program would.
-pub(super) fn signed(secret: &str, header: &Value, claims: &Value) -> String {
+pub(crate) fn signed(secret: &str, header: &Value, claims: &Value) -> String {
     let part = |part: &Value| BASE64URL_NOPAD.encode(part.to_string().as_bytes());
     let message = format!("{}.{}", part(header), part(claims));
     let key = hmac::Key::new(hmac::HMAC_SHA256, secret.as_bytes());
@@ -25,12 +25,12 @@ pub(super) fn signed(secret: &str, header: &Value, claims: &Value) -> String {
     format!("{message}.{}", BASE64URL_NOPAD.encode(signature.as_ref()))
 }
 
-pub(super) fn hs256(secret: &str, claims: &Value) -> String {
+pub(crate) fn hs256(secret: &str, claims: &Value) -> String {
     signed(secret, &json!({"alg": "HS256", "typ": "JWT"}), claims)
 }
 
 /// Claims of somebody, good for centuries, changed.
-pub(super) fn claims(changes: Value) -> Value {
+pub(crate) fn claims(changes: Value) -> Value {
     with(
         json!({"sub": "somebody", "exp": 9_999_999_999_u64}),
         changes,
@@ -38,7 +38,7 @@ pub(super) fn claims(changes: Value) -> Value {
 }
 
 /// A server with both secrets.
-pub(super) struct Guarded(Server);
+pub(crate) struct Guarded(Server);
 
 impl Deref for Guarded {
     type Target = Server;
@@ -49,7 +49,7 @@ impl Deref for Guarded {
 }
 
 impl Guarded {
-    pub(super) fn start() -> Self {
+    pub(crate) fn start() -> Self {
         Self::with_environment(
             &Home::new(),
             &[
@@ -59,36 +59,36 @@ impl Guarded {
         )
     }
 
-    pub(super) fn with_environment(home: &Home, variables: &[(&str, &str)]) -> Self {
+    pub(crate) fn with_environment(home: &Home, variables: &[(&str, &str)]) -> Self {
         let mut command = home.command();
         command.envs(variables.iter().copied());
         Self(home.start_as(command))
     }
 
-    pub(super) fn stop(self) -> Home {
+    pub(crate) fn stop(self) -> Home {
         self.0.stop()
     }
 
-    pub(super) fn stop_for_log(self) -> String {
+    pub(crate) fn stop_for_log(self) -> String {
         self.0.stop_for_log()
     }
 
     /// Who has no token.
-    pub(super) fn nobody(&self) -> Caller<'_> {
+    pub(crate) fn nobody(&self) -> Caller<'_> {
         Caller::tcp("nobody", self)
     }
 
     /// Who has a token of the server's own secret.
-    pub(super) fn with(&self, name: &'static str, changes: Value) -> Caller<'_> {
+    pub(crate) fn with(&self, name: &'static str, changes: Value) -> Caller<'_> {
         self.bearing(name, hs256(SECRET, &claims(changes)))
     }
 
     /// Who has a token of the secret of all emitters.
-    pub(super) fn emitter(&self, name: &'static str, changes: Value) -> Caller<'_> {
+    pub(crate) fn emitter(&self, name: &'static str, changes: Value) -> Caller<'_> {
         self.bearing(name, hs256(EMITTERS_SECRET, &claims(changes)))
     }
 
-    pub(super) fn bearing(&self, name: &'static str, token: String) -> Caller<'_> {
+    pub(crate) fn bearing(&self, name: &'static str, token: String) -> Caller<'_> {
         Caller {
             token: Some(token),
             ..Caller::tcp(name, self)
@@ -96,12 +96,12 @@ impl Guarded {
     }
 
     /// Its own user, on the socket.
-    pub(super) fn owner(&self) -> Caller<'_> {
+    pub(crate) fn owner(&self) -> Caller<'_> {
         Caller::unix("owner", self)
     }
 
     /// Begins a session on the socket.
-    pub(super) fn begin_by_hand(&self, event: Value) -> String {
+    pub(crate) fn begin_by_hand(&self, event: Value) -> String {
         let result = self.owner().call("track_session_start", event).unwrap();
         result["structuredContent"]["session_id"]
             .as_str()
@@ -111,7 +111,7 @@ impl Guarded {
 }
 
 /// Somebody who speaks to a server.
-pub(super) struct Caller<'a> {
+pub(crate) struct Caller<'a> {
     name: &'static str,
     server: &'a Server,
     way: Way,
@@ -125,7 +125,7 @@ enum Way {
 }
 
 impl<'a> Caller<'a> {
-    pub(super) fn tcp(name: &'static str, server: &'a Server) -> Self {
+    pub(crate) fn tcp(name: &'static str, server: &'a Server) -> Self {
         Self {
             name,
             server,
@@ -134,7 +134,7 @@ impl<'a> Caller<'a> {
         }
     }
 
-    pub(super) fn unix(name: &'static str, server: &'a Server) -> Self {
+    pub(crate) fn unix(name: &'static str, server: &'a Server) -> Self {
         let way = Way::Unix;
         Self {
             way,
@@ -143,7 +143,7 @@ impl<'a> Caller<'a> {
     }
 
     /// Another user of this machine.
-    pub(super) fn stranger(name: &'static str, server: &'a Server) -> Self {
+    pub(crate) fn stranger(name: &'static str, server: &'a Server) -> Self {
         let way = Way::TcpAsStranger;
         Self {
             way,
@@ -151,11 +151,11 @@ impl<'a> Caller<'a> {
         }
     }
 
-    pub(super) fn name(&self) -> &'static str {
+    pub(crate) fn name(&self) -> &'static str {
         self.name
     }
 
-    pub(super) fn send(
+    pub(crate) fn send(
         &self,
         method: &str,
         path: &str,
@@ -181,7 +181,7 @@ impl<'a> Caller<'a> {
     }
 
     /// Calls a tool and gives its result; none where there is no such tool.
-    pub(super) fn call(&self, tool: &str, arguments: Value) -> Option<Value> {
+    pub(crate) fn call(&self, tool: &str, arguments: Value) -> Option<Value> {
         let answer = self
             .send("POST", "/mcp", &[], &call_body(tool, arguments))
             .json();
