@@ -6,6 +6,7 @@
 mod batches;
 mod cli;
 mod footprint;
+mod hostile;
 mod latency;
 mod liveness;
 mod machine;
@@ -80,6 +81,8 @@ enum What {
     Replay,
     /// What a server sees that returns to many clients
     Recovery,
+    /// What tokens and bounds cost, and what hostile clients cost an honest one
+    Hostile,
     /// How soon a dead shell is known, and what watching and leases cost
     Liveness,
     All,
@@ -154,6 +157,9 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     }
     if chosen(What::Recovery) {
         recovery::measure(&setting)?;
+    }
+    if chosen(What::Hostile) {
+        hostile::measure(&setting)?;
     }
     if chosen(What::Liveness) {
         liveness::measure(&setting)?;

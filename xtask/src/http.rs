@@ -10,6 +10,8 @@ use tokio::net::TcpStream;
 pub(crate) struct Connection {
     stream: TcpStream,
     address: SocketAddr,
+    /// The token that goes with each request.
+    token: Option<&'static str>,
     out: Vec<u8>,
     input: Vec<u8>,
 }
@@ -39,9 +41,15 @@ impl Connection {
         Ok(Self {
             stream,
             address,
+            token: None,
             out: Vec::with_capacity(2048),
             input: Vec::with_capacity(4096),
         })
+    }
+
+    /// Says who asks with each request from now on.
+    pub(crate) fn with_token(self, token: Option<&'static str>) -> Self {
+        Self { token, ..self }
     }
 
     /// Posts JSON with the headers of an MCP client.
@@ -66,10 +74,14 @@ impl Connection {
         self.out.clear();
         write!(
             self.out,
-            "POST {path} HTTP/1.1\r\nHost: {}\r\n{headers}\r\nContent-Length: {}\r\n\r\n",
+            "POST {path} HTTP/1.1\r\nHost: {}\r\n{headers}\r\nContent-Length: {}\r\n",
             self.address,
             body.len()
         )?;
+        if let Some(token) = self.token {
+            write!(self.out, "Authorization: Bearer {token}\r\n")?;
+        }
+        self.out.extend_from_slice(b"\r\n");
         self.out.extend_from_slice(body);
         self.exchange().await
     }

@@ -27,6 +27,8 @@ pub(crate) struct Destination {
     /// Text that every right answer contains for each event.
     pub(crate) expected: &'static str,
     pub(crate) message: Message,
+    /// Whose requests they are; none where nobody is asked.
+    pub(crate) token: Option<&'static str>,
 }
 
 /// What a request carries.
@@ -46,6 +48,7 @@ impl Destination {
             path: "/mcp",
             expected: TRACKED,
             message: Message::Call,
+            token: None,
         }
     }
 
@@ -56,7 +59,13 @@ impl Destination {
             path: "/api/events",
             expected: TRACKED,
             message: Message::Batch(events),
+            token: None,
         }
+    }
+
+    /// The same with the token that goes with each request.
+    pub(crate) fn with_token(self, token: Option<&'static str>) -> Self {
+        Self { token, ..self }
     }
 
     /// The bare echo.
@@ -66,6 +75,7 @@ impl Destination {
             path: "/echo",
             expected: r#""track_session_start""#,
             message: Message::Call,
+            token: None,
         }
     }
 }
@@ -136,7 +146,7 @@ impl Sender {
             .with_context(|| format!("could not connect to {}", destination.address))?;
         Ok(Self {
             destination,
-            connection,
+            connection: connection.with_token(destination.token),
             events: Events::new(seeds),
             event: Vec::new(),
             call: Vec::new(),

@@ -68,7 +68,16 @@ struct Announcement {
 impl Server {
     /// Starts a server and returns once it is ready.
     pub(crate) fn start(binary: &Path, state: &StateFolder) -> Result<Self> {
-        let mut process = spawn(binary, state)?;
+        Self::start_with(binary, state, &[])
+    }
+
+    /// The same with these variables.
+    pub(crate) fn start_with(
+        binary: &Path,
+        state: &StateFolder,
+        variables: &[(&str, &str)],
+    ) -> Result<Self> {
+        let mut process = spawn_with(binary, state, variables)?;
         let pid = process.pid();
         let answer = clock::poll(READY_LIMIT, Duration::from_millis(2), || {
             if let Some(status) = process.ended() {
@@ -118,12 +127,17 @@ impl Server {
 
 /// Starts a server without waiting for anything.
 pub(crate) fn spawn(binary: &Path, state: &StateFolder) -> Result<Owned> {
+    spawn_with(binary, state, &[])
+}
+
+fn spawn_with(binary: &Path, state: &StateFolder, variables: &[(&str, &str)]) -> Result<Owned> {
     let output = File::options()
         .create(true)
         .append(true)
         .open(state.output())?;
     let child = command(binary, state)
         .args(["mcp", "start", "--foreground", "--port", "0"])
+        .envs(variables.iter().copied())
         .stdin(Stdio::null())
         .stdout(output.try_clone()?)
         .stderr(output)

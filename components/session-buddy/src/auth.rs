@@ -23,7 +23,7 @@ use session_client::token::Scopes;
 pub use caller::{Caller, Token};
 pub use gate::{Gate, Trust};
 pub use keys::{Keys, KeysError};
-pub use peer::{Peer, TcpPeer};
+pub use peer::{Forwarded, Peer, TcpPeer};
 pub use refusal::{Refusal, Refusals};
 pub use routes::Needs;
 pub use voice::Voice;

@@ -9,33 +9,25 @@ mod events;
 mod guard;
 mod health;
 mod intake;
+mod listener;
 mod mcp;
 mod problem;
+mod stream;
 
-use std::{fmt, io, net::SocketAddr, sync::Arc};
+use std::sync::Arc;
 
 use axum::{
-    Router,
-    extract::connect_info::Connected,
-    middleware,
+    Router, middleware,
     routing::{get, post},
-    serve::{IncomingStream, Listener},
 };
-use tokio::{
-    net::{TcpListener, TcpStream, UnixListener, UnixStream, unix::UCred},
-    sync::Semaphore,
-};
-use tokio_util::sync::CancellationToken;
+use tokio::sync::Semaphore;
 
 pub(crate) use guard::BODY_BYTES_MAX;
 pub use health::Health;
+pub use listener::{serve_tcp, serve_unix};
 pub use problem::Problem;
 
-use crate::{
-    auth::{Gate, Peer},
-    liveness::{Sender, process},
-    tracker::Tracker,
-};
+use crate::{auth::Gate, network::Traffic, tracker::Tracker};
 
 /// What the handlers share.
 #[derive(Clone)]
@@ -46,6 +38,8 @@ pub struct App {
     pub gate: Arc<Gate>,
     /// How the server is.
     pub health: Arc<Health>,
+    /// Who takes how much.
+    pub traffic: Arc<Traffic>,
     /// Places for batches of events: each may hold a megabyte, and what it is read into.
     batches: Arc<Semaphore>,
 }
@@ -55,11 +49,12 @@ const BATCHES_MAX: usize = 4;
 
 impl App {
     /// Puts together what the handlers share.
-    pub fn new(tracker: Tracker, gate: Gate, health: Health) -> Self {
+    pub fn new(tracker: Tracker, gate: Gate, health: Health, traffic: Traffic) -> Self {
         Self {
             tracker,
             gate: Arc::new(gate),
             health: Arc::new(health),
+            traffic: Arc::new(traffic),
             batches: Arc::new(Semaphore::new(BATCHES_MAX)),
         }
     }
@@ -91,65 +86,4 @@ pub fn router(app: App) -> Router {
         )
         .layer(middleware::from_fn_with_state(app.clone(), guard::guard))
         .with_state(app)
-}
-
-/// Serves until `stop` is cancelled and every request under way is answered.
-///
-/// # Errors
-///
-/// When a listener fails for good.
-pub async fn serve<L>(listener: L, app: App, stop: CancellationToken) -> io::Result<()>
-where
-    L: Listener,
-    L::Addr: fmt::Debug,
-    Peer: for<'a> Connected<IncomingStream<'a, L>>,
-{
-    let service = router(app).into_make_service_with_connect_info::<Peer>();
-    axum::serve(listener, service)
-        .with_graceful_shutdown(stop.cancelled_owned())
-        .await
-}
-
-/// A TCP listener whose connections answer at once: Nagle's algorithm would hold an answer back for 40 ms.
-#[derive(Debug)]
-pub struct TcpDoor(pub TcpListener);
-
-impl Listener for TcpDoor {
-    type Io = TcpStream;
-    type Addr = SocketAddr;
-
-    async fn accept(&mut self) -> (TcpStream, SocketAddr) {
-        let (stream, remote) = Listener::accept(&mut self.0).await;
-        // A connection that is already gone fails again when it is read.
-        let _ = stream.set_nodelay(true);
-        (stream, remote)
-    }
-
-    fn local_addr(&self) -> io::Result<SocketAddr> {
-        self.0.local_addr()
-    }
-}
-
-impl Connected<IncomingStream<'_, TcpDoor>> for Peer {
-    fn connect_info(stream: IncomingStream<'_, TcpDoor>) -> Self {
-        let remote = *stream.remote_addr();
-        // Without its own address no connection can be found again in the kernel's table.
-        let local = stream.io().local_addr().unwrap_or(remote);
-        Self::tcp(local, remote)
-    }
-}
-
-impl Connected<IncomingStream<'_, UnixListener>> for Peer {
-    fn connect_info(stream: IncomingStream<'_, UnixListener>) -> Self {
-        let peer = UnixStream::peer_cred(stream.io());
-        let pid = peer.as_ref().ok().and_then(UCred::pid);
-        // A peer that the kernel does not name is nobody: this is no valid user id.
-        Self::Unix {
-            uid: peer.as_ref().map_or(u32::MAX, UCred::uid),
-            sender: pid.map_or(Sender::Unknown, |pid| Sender::Unix {
-                pid,
-                accepted_ticks: process::ticks_since_boot(),
-            }),
-        }
-    }
 }

@@ -4,6 +4,7 @@
 //! - [`store`]: the durable record; [`store::sqlite`] keeps it in one file.
 //! - [`liveness`]: which sessions live, and how that is known.
 //! - [`http`]: REST, MCP and health over the Unix socket and TCP.
+//! - [`network`]: what it bears from the network: bounds, names, certificates.
 //! - [`relay`]: MCP on standard input and output.
 //! - [`auth`]: who may do what.
 //! - [`lifecycle`]: from settings to a server that runs, and back to nothing.
@@ -17,6 +18,7 @@ pub mod http;
 pub mod lifecycle;
 pub mod liveness;
 mod logging;
+pub mod network;
 pub mod relay;
 pub mod store;
 pub mod tracker;

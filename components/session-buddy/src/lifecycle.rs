@@ -6,12 +6,13 @@ mod checkpoints;
 mod doors;
 mod presence;
 mod process;
+mod reload;
 mod server_info;
 mod settings;
 
 use std::{
     fs::{File, TryLockError},
-    io,
+    io::{self, IsTerminal},
     net::SocketAddr,
     path::{Path, PathBuf},
     sync::Arc,
@@ -36,12 +37,15 @@ pub use process::Process;
 pub use server_info::ServerInfo;
 pub use settings::{Flags, Settings, SettingsError, Told};
 
-use self::checkpoints::Checkpoints;
+use checkpoints::Checkpoints;
+use reload::Reload;
+
 use crate::{
     auth::{Gate, KeysError, Trust},
     clock::Clock,
-    http::{self, App, Health, TcpDoor},
+    http::{self, App, Health},
     liveness::{Liveness, MonotonicClock, keeper},
+    network::{Certificate, CertificateError, Traffic},
     store::sqlite::{OpenError, SqliteStore},
     tracker::Tracker,
 };
@@ -69,6 +73,9 @@ pub enum StartError {
     /// The secrets cannot be used.
     #[error(transparent)]
     Keys(#[from] KeysError),
+    /// Certificate and key cannot be used.
+    #[error(transparent)]
+    Certificate(#[from] CertificateError),
     /// Another program has the address.
     #[error("cannot listen on {address}")]
     Listen {
@@ -129,6 +136,8 @@ pub struct Server {
     app: App,
     /// A server that is embedded has none.
     tcp: Option<TcpListener>,
+    /// None where TCP is plain.
+    certificate: Option<Arc<Certificate>>,
     unix: UnixListener,
     stop: CancellationToken,
     signals: Signals,
@@ -156,6 +165,13 @@ impl Server {
         state_folder::prepare(&settings.state_folder)?;
         let info_path = server_info::path(&settings.state_folder);
         let folder = lock_folder(&settings.state_folder, &info_path).await?;
+        let certificate = settings
+            .network
+            .tls
+            .as_ref()
+            .map(|files| Certificate::read(files, clock.now()))
+            .transpose()?
+            .map(Arc::new);
         let tcp = match place {
             Place::Foreground | Place::Background { .. } => {
                 Some(doors::tcp(settings.address, trust.keys.is_some())?)
@@ -199,12 +215,14 @@ impl Server {
         })?;
         let health = Health::new(stop.clone(), trust.keys.is_some(), checkpoints.health());
         let gate = Gate::new(trust, revoked, clock.clone());
-        let app = App::new(tracker, gate, health);
+        let traffic = Traffic::new(settings.network.clone());
+        let app = App::new(tracker, gate, health, traffic);
         Ok(Self {
             info,
             info_path,
             app,
             tcp,
+            certificate,
             unix,
             stop,
             signals,
@@ -225,18 +243,19 @@ impl Server {
         self.app.clone()
     }
 
-    /// Serves until SIGTERM, SIGINT or SIGHUP, or until `done` says why it is over; then answers what is under way, commits
+    /// Serves until SIGTERM, SIGINT or the end of its terminal, or until `done` says why it is over; then answers what is under way, commits
     /// what waits, and clears away. A second signal cuts the requests short, never the commits.
     ///
     /// # Errors
     ///
-    /// When a listener or the last commit fails.
+    /// When the last commit fails.
     pub async fn run(self, done: impl Future<Output = &'static str>) -> io::Result<()> {
         let Self {
             info,
             info_path,
             app,
             tcp,
+            certificate,
             unix,
             stop,
             mut signals,
@@ -250,36 +269,37 @@ impl Server {
         let tracker = app.tracker.clone();
         let keeper = keeper::spawn(&tracker, name_gone, &stop)?;
         let checkpoints = checkpoints.spawn()?;
+        let reload = Reload {
+            told: info.told.clone(),
+            traffic: app.traffic.clone(),
+            certificate: certificate.clone(),
+            clock: clock.clone(),
+        };
         let serving = async {
             let over_tcp = async {
-                match tcp {
-                    Some(tcp) => http::serve(TcpDoor(tcp), app.clone(), stop.clone()).await,
-                    None => Ok(()),
+                if let Some(tcp) = tcp {
+                    http::serve_tcp(tcp, certificate, app.clone(), stop.clone()).await;
                 }
             };
-            tokio::try_join!(over_tcp, http::serve(unix, app.clone(), stop.clone()))
+            tokio::join!(over_tcp, http::serve_unix(unix, app.clone(), stop.clone()))
         };
         tokio::pin!(serving);
-        let served = tokio::select! {
-            served = &mut serving => served.map(drop),
-            name = async { tokio::select! { name = signals.next() => name, why = done => why } } => {
+        tokio::select! {
+            // It ends only once it is told to stop, below.
+            _ = &mut serving => {}
+            name = async { tokio::select! { name = signals.next(&reload) => name, why = done => why } } => {
                 info!("Stopping after {name}: no new requests are taken");
                 stop.cancel();
                 tokio::select! {
-                    drained = timeout(DRAIN_TIMEOUT, &mut serving) => match drained {
-                        Ok(served) => served.map(drop),
-                        Err(_) => {
-                            warn!("Some requests did not end within {DRAIN_TIMEOUT:?} and were cut");
-                            Ok(())
-                        }
+                    drained = timeout(DRAIN_TIMEOUT, &mut serving) => if drained.is_err() {
+                        warn!("Some requests did not end within {DRAIN_TIMEOUT:?} and were cut");
                     },
-                    name = signals.next() => {
+                    name = signals.next(&reload) => {
                         warn!("Requests under way were cut by {name}");
-                        Ok(())
                     }
                 }
             }
-        };
+        }
         stop.cancel();
         if adoption.join().is_err() {
             warn!("The adoption of what dead shells left came to a bug; the log says where");
@@ -291,7 +311,7 @@ impl Server {
         let _ = std::fs::remove_file(&info.socket);
         let _ = std::fs::remove_file(&info_path);
         info!("Stopped");
-        served.and(closed)
+        closed
     }
 }
 
@@ -329,7 +349,7 @@ fn io_error(what: &str, source: io::Error) -> StartError {
     }
 }
 
-/// The signals that stop a server.
+/// The signals that stop a server, or have it read its settings anew.
 struct Signals {
     terminate: Signal,
     interrupt: Signal,
@@ -343,7 +363,9 @@ impl Signals {
     fn new(place: &Place) -> io::Result<Self> {
         Ok(Self {
             hangup_stops: match place {
-                Place::Foreground | Place::Embedded => true,
+                // Under a supervisor there is none that could go.
+                Place::Foreground => has_terminal(),
+                Place::Embedded => true,
                 Place::Background { .. } => false,
             },
             terminate: signal(SignalKind::terminate())?,
@@ -353,12 +375,23 @@ impl Signals {
         })
     }
 
-    /// Waits for the next one. Cancel safe.
-    async fn next(&mut self) -> &'static str {
-        tokio::select! {
-            _ = self.terminate.recv() => "SIGTERM",
-            _ = self.interrupt.recv() => "SIGINT",
-            _ = self.hangup.recv(), if self.hangup_stops => "SIGHUP",
+    /// Waits for the next one that stops, and reads settings anew for those that ask for that. Cancel safe.
+    async fn next(&mut self, reload: &Reload) -> &'static str {
+        loop {
+            tokio::select! {
+                _ = self.terminate.recv() => return "SIGTERM",
+                _ = self.interrupt.recv() => return "SIGINT",
+                _ = self.hangup.recv() => {
+                    if self.hangup_stops {
+                        return "SIGHUP";
+                    }
+                    reload.run().await;
+                }
+            }
         }
     }
+}
+
+fn has_terminal() -> bool {
+    io::stdin().is_terminal() || io::stdout().is_terminal() || io::stderr().is_terminal()
 }

@@ -1,4 +1,6 @@
-//! One HTTP connection to a server, over its Unix socket or TCP.
+//! One HTTP connection to a server, over its Unix socket, TCP or TLS.
+
+pub(crate) mod tls;
 
 use std::{fmt, io, path::PathBuf, str::FromStr, time::Duration};
 
@@ -20,6 +22,8 @@ use crate::state_folder::ShortPath;
 
 /// How long a connection may take to be made: 1 second.
 pub(crate) const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
+/// How long a TLS handshake may take: 2 seconds, of the 5 of a call.
+const TLS_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Where a server is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,6 +32,8 @@ pub enum Destination {
     Socket(PathBuf),
     /// `host:port`, over HTTP.
     Http(String),
+    /// `host:port`, over HTTP and TLS.
+    Https(String),
 }
 
 impl fmt::Display for Destination {
@@ -35,6 +41,7 @@ impl fmt::Display for Destination {
         match self {
             Self::Socket(path) => write!(f, "unix:{}", path.display()),
             Self::Http(authority) => write!(f, "http://{authority}"),
+            Self::Https(authority) => write!(f, "https://{authority}"),
         }
     }
 }
@@ -42,18 +49,19 @@ impl fmt::Display for Destination {
 impl FromStr for Destination {
     type Err = String;
 
-    /// Reads `http://host[:port]` or `unix:PATH`. A path behind the host, such as `/mcp`, is ignored.
+    /// Reads `http://host[:port]`, `https://host[:port]` or `unix:PATH`. A path behind the host, such as `/mcp`, is ignored.
     fn from_str(text: &str) -> Result<Self, String> {
-        const EXPECTED: &str = "expected http://HOST:PORT or unix:PATH";
+        const EXPECTED: &str = "expected http://HOST:PORT, https://HOST:PORT or unix:PATH";
         if let Some(path) = text.strip_prefix("unix:") {
             return Ok(Self::Socket(path.into()));
         }
-        if text.starts_with("https://") {
-            return Err(format!("https is not supported yet; {EXPECTED}"));
-        }
-        let rest = text
-            .strip_prefix("http://")
-            .ok_or_else(|| format!("{EXPECTED}, found {text:?}"))?;
+        let wrong = || format!("{EXPECTED}, found {text:?}");
+        let (scheme, rest) = text.split_once("://").ok_or_else(wrong)?;
+        let (made, port): (fn(String) -> Self, u16) = match scheme {
+            "http" => (Self::Http, 80),
+            "https" => (Self::Https, 443),
+            _ => return Err(wrong()),
+        };
         let authority = rest.split('/').next().unwrap_or_default();
         if authority.contains('@') {
             // Not quoted: a password may stand there.
@@ -61,11 +69,10 @@ impl FromStr for Destination {
                 "a URL with a user or a password in it is not taken, SESSION_BUDDY_TOKEN says who asks; {EXPECTED}"
             ));
         }
-        let valid = authority.parse::<hyper::http::uri::Authority>();
-        match valid {
-            Ok(valid) if valid.port().is_some() => Ok(Self::Http(authority.to_owned())),
-            Ok(valid) => Ok(Self::Http(format!("{}:80", valid.host()))),
-            Err(_) => Err(format!("{EXPECTED}, found {text:?}")),
+        match authority.parse::<hyper::http::uri::Authority>() {
+            Ok(valid) if valid.port().is_some() => Ok(made(authority.to_owned())),
+            Ok(valid) => Ok(made(format!("{}:{port}", valid.host()))),
+            Err(_) => Err(wrong()),
         }
     }
 }
@@ -146,11 +153,20 @@ impl Connection {
                 handshake(TokioIo::new(stream), &destination).await?
             }
             Destination::Http(authority) => {
-                let stream = timeout(CONNECT_TIMEOUT, TcpStream::connect(authority))
-                    .await
-                    .map_err(late)?;
-                let stream = stream.and_then(|stream| stream.set_nodelay(true).map(|()| stream));
-                handshake(TokioIo::new(stream.map_err(unreachable)?), &destination).await?
+                let stream = tcp(authority).await.map_err(unreachable)?;
+                handshake(TokioIo::new(stream), &destination).await?
+            }
+            Destination::Https(authority) => {
+                let stream = tcp(authority).await.map_err(unreachable)?;
+                let secured = timeout(TLS_TIMEOUT, tls::secure(stream, authority)).await;
+                let broken = |what| ConnectionError::Broken {
+                    destination: destination.clone(),
+                    what,
+                };
+                let stream = secured
+                    .unwrap_or_else(|_| Err("the TLS handshake takes too long".to_owned()))
+                    .map_err(broken)?;
+                handshake(TokioIo::new(stream), &destination).await?
             }
         };
         Ok(Self {
@@ -212,7 +228,7 @@ impl Connection {
     ) -> Result<Response<Bytes>, ConnectionError> {
         let host = match &self.destination {
             Destination::Socket(_) => "localhost",
-            Destination::Http(authority) => authority,
+            Destination::Http(authority) | Destination::Https(authority) => authority,
         };
         let host = HeaderValue::from_str(host).map_err(|error| self.broken(error.to_string()))?;
         request.headers_mut().insert(HOST, host);
@@ -238,6 +254,13 @@ pub(crate) fn bearer(token: &str) -> Result<HeaderValue, String> {
         .map_err(|_| "the token has characters that no header can have".to_owned())?;
     value.set_sensitive(true);
     Ok(value)
+}
+
+async fn tcp(authority: &str) -> io::Result<TcpStream> {
+    let stream = timeout(CONNECT_TIMEOUT, TcpStream::connect(authority)).await;
+    let stream = stream.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))?;
+    stream.set_nodelay(true)?;
+    Ok(stream)
 }
 
 /// Begins HTTP on a stream.
@@ -288,12 +311,16 @@ mod tests {
             "http://[::1]".parse(),
             Ok(Destination::Http("[::1]:80".to_owned()))
         );
+        assert_eq!(
+            "https://h.example/mcp".parse(),
+            Ok(Destination::Https("h.example:443".to_owned()))
+        );
         let socket = "unix:/run/s.sock".parse::<Destination>().unwrap();
         assert_eq!(socket, Destination::Socket("/run/s.sock".into()));
         assert_eq!(socket.to_string(), "unix:/run/s.sock");
         for wrong in [
             "localhost:8678",
-            "https://x",
+            "https://",
             "http://",
             "ftp://x",
             "http://a b",

@@ -78,7 +78,7 @@ impl Reader {
     pub fn with_credential(self, credential: Credential, clock: Clock) -> Self {
         let credential = match self.connection.destination() {
             Destination::Socket(_) => None,
-            Destination::Http(_) => Some((credential, clock)),
+            Destination::Http(_) | Destination::Https(_) => Some((credential, clock)),
         };
         Self { credential, ..self }
     }

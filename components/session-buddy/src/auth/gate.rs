@@ -171,9 +171,13 @@ impl Gate {
         caller.voice(trust_all)
     }
 
-    /// Counts a refusal and writes it down in the log: who, what, why, and never the token.
-    pub fn refused(&self, refusal: &Refusal, who: &str, what: &str) {
+    /// Counts a refusal.
+    pub fn refused(&self, refusal: &Refusal) {
         self.refusals.count(refusal);
+    }
+
+    /// Writes a refusal down in the log: who, what, why, and never the token.
+    pub fn log(refusal: &Refusal, who: &str, what: &str) {
         let code = refusal.code();
         let (who, what) = (for_line(who), for_line(what));
         warn!(code, %who, %what, "Refused {what} to {who}: {}", for_line(&refusal.to_string()));

@@ -1,14 +1,14 @@
 //! Who is at the other end of a connection, as the kernel tells it.
 
 use std::{
-    net::SocketAddr,
+    net::{IpAddr, SocketAddr},
     sync::{Arc, OnceLock},
 };
 
 use session_model::{Transport, fold::Origin};
 
 use super::socket_owner;
-use crate::liveness::Sender;
+use crate::{liveness::Sender, network::Door};
 
 /// Who is at the other end of a connection.
 #[derive(Clone, Debug)]
@@ -34,8 +34,21 @@ pub enum Peer {
 pub struct TcpPeer {
     local: SocketAddr,
     remote: SocketAddr,
+    tls: bool,
+    forwarded: Forwarded,
     /// Looked up for those who read and close, and remembered once it was found.
     owner: OnceLock<u32>,
+}
+
+/// For whom a proxy asks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Forwarded {
+    /// Nobody stands between.
+    No,
+    /// This address, by the word of a proxy that is trusted.
+    For(IpAddr),
+    /// Somebody elsewhere.
+    ForSomebody,
 }
 
 impl Peer {
@@ -44,8 +57,74 @@ impl Peer {
         Self::Tcp(Arc::new(TcpPeer {
             local,
             remote,
+            tls: false,
+            forwarded: Forwarded::No,
             owner: OnceLock::new(),
         }))
+    }
+
+    /// Says that its connection is TLS.
+    #[must_use]
+    pub fn over_tls(self) -> Self {
+        match self {
+            Self::Tcp(peer) => Self::Tcp(Arc::new(TcpPeer {
+                tls: true,
+                ..TcpPeer::at(&peer)
+            })),
+            Self::Unix { .. } | Self::Stdio { .. } => self,
+        }
+    }
+
+    /// Says for whom it asks. Whoever asks by way of a proxy is elsewhere, wherever the proxy is.
+    #[must_use]
+    pub fn forwarding(self, forwarded: Forwarded) -> Self {
+        match self {
+            Self::Tcp(peer) if forwarded != Forwarded::No => Self::Tcp(Arc::new(TcpPeer {
+                forwarded,
+                ..TcpPeer::at(&peer)
+            })),
+            direct => direct,
+        }
+    }
+
+    /// Tells whether its connection is TLS.
+    pub fn is_over_tls(&self) -> bool {
+        matches!(self, Self::Tcp(peer) if peer.tls)
+    }
+
+    /// Gives the address of the other end of its connection.
+    pub fn remote(&self) -> Option<IpAddr> {
+        match self {
+            Self::Unix { .. } | Self::Stdio { .. } => None,
+            Self::Tcp(peer) => Some(peer.remote.ip().to_canonical()),
+        }
+    }
+
+    /// Gives the address that its connection came to.
+    pub fn local(&self) -> Option<IpAddr> {
+        match self {
+            Self::Unix { .. } | Self::Stdio { .. } => None,
+            Self::Tcp(peer) => Some(peer.local.ip().to_canonical()),
+        }
+    }
+
+    /// Gives the address of whoever asks: behind a proxy that is trusted, what that says.
+    pub fn address(&self) -> Option<IpAddr> {
+        match self {
+            Self::Tcp(peer) => match peer.forwarded {
+                Forwarded::For(address) => Some(address),
+                Forwarded::No | Forwarded::ForSomebody => self.remote(),
+            },
+            Self::Unix { .. } | Self::Stdio { .. } => None,
+        }
+    }
+
+    /// Gives the way by which it came.
+    pub const fn door(&self) -> Door {
+        match self {
+            Self::Unix { .. } | Self::Stdio { .. } => Door::Socket,
+            Self::Tcp(_) => Door::Tcp,
+        }
     }
 
     /// Makes the peer that talks to this process on its standard input.
@@ -59,7 +138,9 @@ impl Peer {
     pub fn is_local(&self) -> bool {
         match self {
             Self::Unix { .. } | Self::Stdio { .. } => true,
-            Self::Tcp(peer) => peer.remote.ip().to_canonical().is_loopback(),
+            Self::Tcp(peer) => {
+                peer.forwarded == Forwarded::No && peer.remote.ip().to_canonical().is_loopback()
+            }
         }
     }
 
@@ -100,6 +181,8 @@ impl Peer {
     pub fn sender(&self) -> Sender {
         match self {
             Self::Unix { sender, .. } => *sender,
+            // The connection is the proxy's.
+            Self::Tcp(peer) if peer.forwarded != Forwarded::No => Sender::Unknown,
             Self::Tcp(peer) => Sender::Tcp {
                 from: peer.remote,
                 to: peer.local,
@@ -113,15 +196,28 @@ impl Peer {
         let (transport, address) = match self {
             Self::Unix { .. } => (Transport::Unix, None),
             Self::Stdio { .. } => (Transport::Stdio, None),
-            Self::Tcp(peer) => {
-                let address = peer.remote.ip().to_canonical().to_string();
-                (Transport::Tcp, Some(address))
-            }
+            Self::Tcp(_) => (
+                Transport::Tcp,
+                self.address().map(|address| address.to_string()),
+            ),
         };
         Origin {
             transport,
             address,
             uid: self.known_owner(),
+        }
+    }
+}
+
+impl TcpPeer {
+    /// Gives the same ends, of whose owner nothing is known.
+    fn at(peer: &Self) -> Self {
+        Self {
+            local: peer.local,
+            remote: peer.remote,
+            tls: peer.tls,
+            forwarded: peer.forwarded,
+            owner: OnceLock::new(),
         }
     }
 }

@@ -87,6 +87,14 @@ impl Refusal {
         }
     }
 
+    /// Tells whether somebody tried a token that is not good.
+    pub const fn is_of_bad_token(&self) -> bool {
+        matches!(
+            self,
+            Self::NoToken(_) | Self::Token(_) | Self::Expired(_) | Self::Revoked
+        )
+    }
+
     /// Tells whether a better token could help whoever has none or a bad one.
     pub fn wants_token(&self) -> bool {
         self.code() != "FORBIDDEN"

@@ -76,6 +76,12 @@ struct ServerFlags {
     /// How long a session may be silent before it is called stale [default: 24h]
     #[arg(long, value_name = "TIME", help_heading = "Server")]
     stale_after: Option<String>,
+    /// Certificate in PEM, with those that lead to its authority: TCP is https then
+    #[arg(long, value_name = "FILE", help_heading = "Server")]
+    tls_certificate: Option<String>,
+    /// Private key of the certificate, in PEM, which only its owner may read
+    #[arg(long, value_name = "FILE", help_heading = "Server")]
+    tls_key: Option<String>,
 }
 
 impl From<ServerFlags> for Flags {
@@ -86,6 +92,8 @@ impl From<ServerFlags> for Flags {
             db_path,
             log_level,
             stale_after,
+            tls_certificate,
+            tls_key,
         } = flags;
         Self {
             db_path,
@@ -93,6 +101,8 @@ impl From<ServerFlags> for Flags {
             port,
             log_level,
             stale_after,
+            tls_certificate,
+            tls_key,
         }
     }
 }
@@ -192,11 +202,12 @@ impl Status {
 
 /// Gives what is known of a server for programs: `status`, and every key of `server.json`, null where there is none.
 fn json(status: Status, info: Option<&ServerInfo>) -> Result<Map<String, Value>, Failure> {
-    const KEYS: [&str; 9] = [
+    const KEYS: [&str; 10] = [
         "pid",
         "start_ticks",
         "version",
         "address",
+        "url",
         "socket",
         "database",
         "log",
@@ -212,8 +223,10 @@ fn json(status: Status, info: Option<&ServerInfo>) -> Result<Map<String, Value>,
 
 /// Tells where a server is, a headline first. `stop` stands last.
 fn describe(headline: &str, info: &ServerInfo, stop: &str) -> String {
-    let address = info.address.as_ref();
-    let address = address.map_or("none".to_owned(), |address| format!("http://{address}"));
+    // One of an older version does not say it.
+    let plain = || Some(format!("http://{}", info.address.as_ref()?));
+    let address = info.url.clone().or_else(plain);
+    let address = address.unwrap_or_else(|| "none".to_owned());
     let log = info.log.as_ref();
     let log = log.map_or("standard error".to_owned(), |log| log.display().to_string());
     let mut text = format!("{}\n", for_line(headline));

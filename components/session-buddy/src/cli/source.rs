@@ -28,7 +28,7 @@ use crate::{
 /// Where to look
 #[derive(Clone, Debug, Default, clap::Args)]
 pub(super) struct SourceArgs {
-    /// Server to ask, as http://HOST:PORT or unix:PATH [default: the socket in the state folder]
+    /// Server to ask, as http://HOST:PORT, https://HOST:PORT or unix:PATH [default: the socket in the state folder]
     #[arg(long, value_name = "URL", help_heading = "Where")]
     server: Option<Destination>,
     #[command(flatten)]

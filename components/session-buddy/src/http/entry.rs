@@ -2,12 +2,15 @@
 
 use axum::http::{HeaderMap, header};
 use serde_json::Value;
-use session_model::{ActName, Deed};
+use session_model::{ActName, Deed, escape::for_line};
 use tokio::task::spawn_blocking;
-use tracing::error;
+use tracing::{error, warn};
 
 use super::{App, Problem, api::internal};
-use crate::auth::{Caller, Needs, Peer, Refusal, Right};
+use crate::{
+    auth::{Caller, Gate, Needs, Peer, Refusal, Right},
+    network::{Full, count},
+};
 
 /// The most characters of a route or tool that are told.
 const WHAT_CHARACTERS_MAX: usize = 100;
@@ -111,7 +114,15 @@ impl App {
     /// what is not allowed.
     pub(super) async fn refuse(&self, refusal: Refusal, caller: &Caller, what: &str) -> Problem {
         let what: String = what.chars().take(WHAT_CHARACTERS_MAX).collect();
-        self.gate.refused(&refusal, &caller.name(), &what);
+        self.gate.refused(&refusal);
+        if refusal.is_of_bad_token()
+            && let Err(full) = self.traffic.bad_token(&caller.peer)
+        {
+            return self.limited(full, caller, "tokens that are not good come from here");
+        }
+        if self.traffic.may_log(&caller.peer) {
+            Gate::log(&refusal, &caller.name(), &what);
+        }
         let known = caller.token.is_some() || caller.peer.known_owner().is_some();
         let telling = refusal == Refusal::Revoked || (known && !refusal.wants_token());
         if telling && self.gate.may_record() {
@@ -127,5 +138,20 @@ impl App {
             }
         }
         refusal.into()
+    }
+
+    /// Says that somebody goes too fast, or that there is no room: counts it, and writes it into the log now and then.
+    pub(super) fn limited(&self, full: Full, caller: &Caller, what: &str) -> Problem {
+        let counters = self.traffic.counters();
+        count(match full {
+            Full::Overloaded => &counters.overloaded,
+            Full::TooMuch(_) => &counters.rate_limited,
+        });
+        if self.traffic.may_log(&caller.peer) {
+            let who = caller.name();
+            let who = for_line(&who);
+            warn!(%who, "Too many {what} (from {who})");
+        }
+        Problem::full(full, what)
     }
 }

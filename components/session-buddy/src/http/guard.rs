@@ -1,7 +1,7 @@
 //! What every request must be before a handler sees it: from a browser's page of ours or from no browser, not too
 //! large, not too deep.
 
-use std::{net::IpAddr, time::Duration};
+use std::{net::IpAddr, sync::Arc};
 
 use axum::{
     body::{Body, Bytes},
@@ -10,28 +10,58 @@ use axum::{
     middleware::Next,
     response::{IntoResponse, Response},
 };
-use http_body_util::{BodyExt, Collected, LengthLimitError, Limited};
-use tokio::time::timeout;
+use http_body_util::{BodyExt, LengthLimitError, Limited};
+use tokio::time::{sleep, timeout};
 
 use super::{App, EVENTS, Problem};
-use crate::auth::{Peer, routes};
+use crate::{
+    auth::{Caller, Peer, routes},
+    network::{Held, Names},
+};
 
 /// The most bytes of a body: 1 MiB.
 pub(crate) const BODY_BYTES_MAX: usize = 1024 * 1024;
-/// How long a body may take to come: 10 seconds.
-const BODY_TIMEOUT: Duration = Duration::from_secs(10);
 /// The most levels of objects and arrays in a JSON body.
 pub(super) const DEPTH_MAX: usize = 64;
 
 /// Refuses what no handler should see.
 pub(super) async fn guard(State(app): State<App>, request: Request, next: Next) -> Response {
-    match admit(&app, request).await {
-        Ok(request) => next.run(request).await,
-        Err(problem) => problem.into_response(),
+    let peer = match peer(&app, &request) {
+        Ok(peer) => peer,
+        Err(problem) => return problem.into_response(),
+    };
+    let place = match app.traffic.enter(&peer) {
+        Ok(place) => place,
+        Err(full) => {
+            let problem = app.limited(full, &Caller::of(peer), "requests at once");
+            return held_back(&app, problem).await;
+        }
+    };
+    match admit(&app, request, peer).await {
+        Ok((request, _held)) => {
+            let mut answer = next.run(request).await;
+            // It is taken until the answer is sent.
+            answer.extensions_mut().insert(Arc::new(place));
+            answer
+        }
+        Err(problem) => {
+            drop(place);
+            held_back(&app, problem).await
+        }
     }
 }
 
-async fn admit(app: &App, mut request: Request) -> Result<Request, Problem> {
+/// Answers with a refusal; one for going too fast comes late, so that whoever does not wait by himself is made to, and
+/// costs nothing meanwhile.
+async fn held_back(app: &App, problem: Problem) -> Response {
+    if problem.is_for_speed() {
+        sleep(app.traffic.network().limits.refusal_delay).await;
+    }
+    problem.into_response()
+}
+
+/// Tells who asks, and for whom where that is a proxy.
+fn peer(app: &App, request: &Request) -> Result<Peer, Problem> {
     let peer = request
         .extensions()
         .get::<ConnectInfo<Peer>>()
@@ -43,25 +73,39 @@ async fn admit(app: &App, mut request: Request) -> Result<Request, Problem> {
             "the peer of this connection is unknown",
         ));
     };
-    if let Peer::Tcp(_) = peer
-        && peer.is_at_loopback()
-    {
-        check_host(&request)?;
-    }
-    check_origin(request.headers())?;
+    let Some(remote) = peer.remote() else {
+        return Ok(peer);
+    };
+    let host = host(request.headers());
+    let names = &app.traffic.network().names;
+    check_host(names, &peer, request)?;
+    let forwarded = names.forwarded(remote, request.headers(), host.as_ref());
+    Ok(peer.forwarding(forwarded))
+}
+
+async fn admit(
+    app: &App,
+    mut request: Request,
+    peer: Peer,
+) -> Result<(Request, Option<Held>), Problem> {
+    check_origin(app, &peer, request.headers())?;
     check_query(request.uri().query().unwrap_or_default())?;
     let path = request.extensions().get::<MatchedPath>().cloned();
     let path = path.as_ref().map(MatchedPath::as_str);
     let method = request.method().as_str();
     let what = format!("{method} {}", path.unwrap_or("an unknown path"));
     let needs = routes::of_route(method, path);
-    let caller = app.admit(peer, request.headers(), &what).await?;
+    let caller = app.admit(peer.clone(), request.headers(), &what).await?;
+    app.traffic
+        .ask(&caller)
+        .map_err(|full| app.limited(full, &caller, "requests"))?;
     app.allow(&caller, needs, &what).await?;
     request.extensions_mut().insert(caller);
     if request.method() == Method::POST {
-        with_bounded_body(request).await
+        let (request, held) = with_bounded_body(app, request, &peer).await?;
+        Ok((request, Some(held)))
     } else {
-        Ok(request)
+        Ok((request, None))
     }
 }
 
@@ -70,16 +114,22 @@ async fn admit(app: &App, mut request: Request) -> Result<Request, Problem> {
 ///
 /// A second name, in a header or in the request line (RFC 9112, section 3.2.2), is one that somebody before this server
 /// may have gone by.
-fn check_host(request: &Request) -> Result<(), Problem> {
+fn check_host(names: &Names, peer: &Peer, request: &Request) -> Result<(), Problem> {
+    if !peer.is_at_loopback() && !names.is_public() {
+        return Ok(());
+    }
     let hosts = request.headers().get_all(header::HOST).iter();
+    let several = hosts.clone().count() > 1;
     let hosts = hosts.map(|host| host.to_str().unwrap_or("no text"));
     let named = request.uri().authority().map(Authority::as_str);
     let all: Vec<&str> = hosts.chain(named).collect();
     let is_ours = |host: &&str| {
-        let authority = host.parse::<Authority>();
-        authority.is_ok_and(|authority| is_loopback_name(authority.host()))
+        host.parse::<Authority>().is_ok_and(|authority| {
+            is_loopback_name(authority.host())
+                || names.knows_host(&authority)
+                || (peer.local().is_some() && address(authority.host()) == peer.local())
+        })
     };
-    let several = request.headers().get_all(header::HOST).iter().count() > 1;
     if !several && !all.is_empty() && all.iter().all(is_ours) {
         return Ok(());
     }
@@ -92,23 +142,34 @@ fn check_host(request: &Request) -> Result<(), Problem> {
     Err(Problem::new(
         StatusCode::FORBIDDEN,
         "HOST_REFUSED",
-        format!("host {shown:?} is not this server; call it localhost, 127.0.0.1 or [::1]"),
+        format!(
+            "host {shown:?} is not this server; call it localhost, 127.0.0.1 or [::1], or name it in allowed_hosts"
+        ),
     ))
 }
 
-fn is_loopback_name(host: &str) -> bool {
+fn host(headers: &HeaderMap) -> Option<Authority> {
+    headers.get(header::HOST)?.to_str().ok()?.parse().ok()
+}
+
+fn address(host: &str) -> Option<IpAddr> {
     let address = host
         .strip_prefix('[')
         .and_then(|host| host.strip_suffix(']'))
         .unwrap_or(host);
-    host.eq_ignore_ascii_case("localhost")
-        || address
-            .parse::<IpAddr>()
-            .is_ok_and(|address| address.is_loopback())
+    address
+        .parse::<IpAddr>()
+        .ok()
+        .map(|address| address.to_canonical())
 }
 
-/// A browser says for which site it asks. The only site that may is this server.
-fn check_origin(headers: &HeaderMap) -> Result<(), Problem> {
+fn is_loopback_name(host: &str) -> bool {
+    host.eq_ignore_ascii_case("localhost")
+        || address(host).is_some_and(|address| address.is_loopback())
+}
+
+/// A browser says for which site it asks. Those that may are this server, and what it was told of.
+fn check_origin(app: &App, peer: &Peer, headers: &HeaderMap) -> Result<(), Problem> {
     let Some(origin) = headers.get(header::ORIGIN) else {
         return Ok(());
     };
@@ -116,13 +177,17 @@ fn check_origin(headers: &HeaderMap) -> Result<(), Problem> {
         .get(header::HOST)
         .and_then(|host| host.to_str().ok())
         .unwrap_or_default();
-    let own = origin
-        .to_str()
-        .ok()
-        .and_then(|origin| origin.strip_prefix("http://"))
-        == Some(host);
+    let scheme = if peer.is_over_tls() {
+        "https://"
+    } else {
+        "http://"
+    };
+    let allowed = origin.to_str().is_ok_and(|origin| {
+        origin.strip_prefix(scheme) == Some(host)
+            || app.traffic.network().names.knows_origin(origin)
+    });
     let several = headers.get_all(header::ORIGIN).iter().count() > 1;
-    if own && !several {
+    if allowed && !several {
         return Ok(());
     }
     Err(Problem::new(
@@ -150,7 +215,11 @@ fn check_query(query: &str) -> Result<(), Problem> {
 const JSON: &str = "application/json";
 const NDJSON: &str = "application/x-ndjson";
 
-async fn with_bounded_body(request: Request) -> Result<Request, Problem> {
+async fn with_bounded_body(
+    app: &App,
+    request: Request,
+    peer: &Peer,
+) -> Result<(Request, Held), Problem> {
     let (mut head, body) = request.into_parts();
     let media_type = if head.uri.path() == EVENTS {
         NDJSON
@@ -161,7 +230,7 @@ async fn with_bounded_body(request: Request) -> Result<Request, Problem> {
     // Some readers behind this know the media type in one spelling only.
     head.headers
         .insert(header::CONTENT_TYPE, HeaderValue::from_static(media_type));
-    let bytes = bounded(body).await?;
+    let (bytes, held) = bounded(app, body, peer).await?;
     // Of a batch each line is looked at by itself.
     if media_type == JSON && depth(&bytes) > DEPTH_MAX {
         let detail = format!("the body is nested over {DEPTH_MAX} levels deep");
@@ -171,7 +240,7 @@ async fn with_bounded_body(request: Request) -> Result<Request, Problem> {
             detail,
         ));
     }
-    Ok(Request::from_parts(head, Body::from(bytes)))
+    Ok((Request::from_parts(head, Body::from(bytes)), held))
 }
 
 /// Bodies are taken in one form, and as they are: unpacking would make a bomb of a small one.
@@ -197,29 +266,47 @@ fn check_media_type(headers: &HeaderMap, expected: &str) -> Result<(), Problem> 
     Ok(())
 }
 
-/// Reads a body that is neither too large nor too slow.
-async fn bounded(body: Body) -> Result<Bytes, Problem> {
-    let body = timeout(BODY_TIMEOUT, Limited::new(body, BODY_BYTES_MAX).collect())
+/// Reads a body that is neither too large nor too slow, and for which there is room.
+async fn bounded(app: &App, body: Body, peer: &Peer) -> Result<(Bytes, Held), Problem> {
+    let patience = app.traffic.network().limits.body_timeout;
+    timeout(patience, read(app, body, peer))
         .await
-        .map_err(|_| {
-            let detail = format!(
-                "the body did not come within {} seconds",
-                BODY_TIMEOUT.as_secs()
-            );
-            Problem::new(StatusCode::REQUEST_TIMEOUT, "TIMEOUT", detail)
+        .unwrap_or_else(|_| {
+            let detail = format!("the body did not come within {} s", patience.as_secs_f64());
+            Err(Problem::new(StatusCode::REQUEST_TIMEOUT, "TIMEOUT", detail))
+        })
+}
+
+async fn read(app: &App, body: Body, peer: &Peer) -> Result<(Bytes, Held), Problem> {
+    let mut body = Limited::new(body, BODY_BYTES_MAX);
+    let mut held = app.traffic.body(peer);
+    let mut parts = Vec::new();
+    while let Some(frame) = body.frame().await {
+        // Trailers say nothing here.
+        let Ok(part) = frame.map_err(|error| unreadable(&*error))?.into_data() else {
+            continue;
+        };
+        held.add(part.len()).map_err(|full| {
+            app.limited(full, &Caller::of(peer.clone()), "bytes of bodies at once")
         })?;
-    body.map(Collected::to_bytes).map_err(|error| {
-        if error.is::<LengthLimitError>() {
-            let detail = format!("the body is over {BODY_BYTES_MAX} bytes");
-            Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "TOO_LARGE", detail)
-        } else {
-            Problem::new(
-                StatusCode::BAD_REQUEST,
-                "INVALID_PARAMETER",
-                "the body broke off",
-            )
-        }
-    })
+        parts.push(part);
+    }
+    // Most come whole.
+    let whole = match <[Bytes; 1]>::try_from(parts) {
+        Ok([whole]) => whole,
+        Err(parts) => parts.concat().into(),
+    };
+    Ok((whole, held))
+}
+
+fn unreadable(error: &(dyn std::error::Error + Send + Sync + 'static)) -> Problem {
+    if error.is::<LengthLimitError>() {
+        let detail = format!("the body is over {BODY_BYTES_MAX} bytes");
+        Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "TOO_LARGE", detail)
+    } else {
+        let detail = "the body broke off";
+        Problem::new(StatusCode::BAD_REQUEST, "INVALID_PARAMETER", detail)
+    }
 }
 
 /// Measures the nesting of JSON without reading it; of anything else it measures something, and its reader refuses it.

@@ -11,6 +11,7 @@ use session_model::{ErrorResponse, FieldError, FieldErrors, escape::for_line};
 
 use crate::{
     auth::Refusal,
+    network::Full,
     store::StoreError,
     tracker::{EndError, ResolveError},
 };
@@ -71,9 +72,32 @@ impl Problem {
         Self::fields("INVALID_PARAMETER", &errors)
     }
 
+    /// Says that there is no room, or that somebody goes too fast.
+    pub(super) fn full(full: Full, what: &str) -> Self {
+        match full {
+            Full::Overloaded => {
+                let detail = format!("too many {what}; try again");
+                Self::new(StatusCode::SERVICE_UNAVAILABLE, "OVERLOADED", detail).retry_after(1)
+            }
+            Full::TooMuch(wait) => {
+                // In whole seconds, and never none.
+                let seconds = wait.as_millis().div_ceil(1000).clamp(1, 3600);
+                let seconds = u16::try_from(seconds).unwrap_or(u16::MAX);
+                let detail = format!("too many {what}; try again in {seconds} s");
+                Self::new(StatusCode::TOO_MANY_REQUESTS, "RATE_LIMITED", detail)
+                    .retry_after(seconds)
+            }
+        }
+    }
+
     /// Gives the stable code.
     pub fn code(&self) -> &'static str {
         self.0.code
+    }
+
+    /// Tells whether somebody goes too fast.
+    pub(super) fn is_for_speed(&self) -> bool {
+        self.0.status == StatusCode::TOO_MANY_REQUESTS.as_u16()
     }
 
     /// Gives what is wrong, and what to do.

@@ -78,7 +78,9 @@ fn is_here(socket: &Path, authority: &str) -> impl Fn(&Header) -> bool + Send + 
     let names = ["localhost", "127.0.0.1", "[::1]"].map(|host| format!("{host}:{port}"));
     move |header| {
         let at_address = |destination: Destination| match destination {
-            Destination::Http(authority) => names.contains(&authority),
+            Destination::Http(authority) | Destination::Https(authority) => {
+                names.contains(&authority)
+            }
             Destination::Socket(_) => false,
         };
         header.destination == own || header.destination.parse().is_ok_and(at_address)
@@ -194,11 +196,11 @@ mod tests {
         assert!(accepts("unix:/s/session-buddy.sock"));
         assert!(accepts("http://localhost:8678/mcp"));
         assert!(accepts("http://127.0.0.1:8678/mcp"));
+        assert!(accepts("https://localhost:8678/mcp"));
         for elsewhere in [
             "unix:/other/session-buddy.sock",
             "http://localhost:8679/mcp",
             "http://example.org:8678/mcp",
-            "https://localhost:8678/mcp",
             "stdio:/usr/bin/session-buddy",
         ] {
             assert!(!accepts(elsewhere), "{elsewhere}");

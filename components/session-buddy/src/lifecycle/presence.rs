@@ -105,6 +105,7 @@ mod tests {
             start_ticks: super::super::process::start_ticks("self"),
             version: "0.1.0".to_owned(),
             address: None,
+            url: None,
             socket: "/s".into(),
             database: "/d".into(),
             log: None,

@@ -24,6 +24,9 @@ pub struct ServerInfo {
     pub version: String,
     /// Its TCP address; null for a server inside of `mcp stdio --embedded`, which has none.
     pub address: Option<String>,
+    /// The same as a URL, which says whether it is TLS; null where there is no address.
+    #[serde(default)]
+    pub url: Option<String>,
     /// Its Unix socket.
     pub socket: PathBuf,
     /// Its database.
@@ -59,6 +62,10 @@ impl ServerInfo {
             start_ticks: start_ticks("self"),
             version: env!("CARGO_PKG_VERSION").to_owned(),
             address: address.map(|address| address.to_string()),
+            url: address.map(|address| {
+                let scheme = settings.network.tls.as_ref().map_or("http", |_| "https");
+                format!("{scheme}://{address}")
+            }),
             socket,
             database: settings.db_path.clone(),
             log,

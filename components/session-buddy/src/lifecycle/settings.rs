@@ -16,6 +16,8 @@ use session_client::{
 };
 use tracing::Level;
 
+use crate::network::Network;
+
 /// Settings that were given as flags, or one by one in another way.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Flags {
@@ -34,6 +36,12 @@ pub struct Flags {
     /// `--stale-after`
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stale_after: Option<String>,
+    /// `--tls-certificate`
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tls_certificate: Option<String>,
+    /// `--tls-key`
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tls_key: Option<String>,
 }
 
 impl Flags {
@@ -50,6 +58,8 @@ impl Flags {
             port: text("SESSION_BUDDY_PORT"),
             log_level: text("SESSION_BUDDY_LOG_LEVEL"),
             stale_after: text("SESSION_BUDDY_STALE_AFTER"),
+            tls_certificate: text("SESSION_BUDDY_TLS_CERTIFICATE"),
+            tls_key: text("SESSION_BUDDY_TLS_KEY"),
         }
     }
 
@@ -61,6 +71,8 @@ impl Flags {
             ("port", self.port.as_deref()),
             ("log_level", self.log_level.as_deref()),
             ("stale_after", self.stale_after.as_deref()),
+            ("tls_certificate", self.tls_certificate.as_deref()),
+            ("tls_key", self.tls_key.as_deref()),
         ]
         .into_iter()
         .filter_map(|(key, text)| Some((key, text?)))
@@ -75,6 +87,8 @@ impl Flags {
             port: self.port.or(others.port),
             log_level: self.log_level.or(others.log_level),
             stale_after: self.stale_after.or(others.stale_after),
+            tls_certificate: self.tls_certificate.or(others.tls_certificate),
+            tls_key: self.tls_key.or(others.tls_key),
         }
     }
 
@@ -106,6 +120,14 @@ impl Told {
             if let Some(path) = &mut told.db_path {
                 *path = database.display().to_string();
             }
+            for path in [&mut told.tls_certificate, &mut told.tls_key]
+                .into_iter()
+                .flatten()
+            {
+                if let Ok(absolute) = path::absolute(&*path) {
+                    *path = absolute.display().to_string();
+                }
+            }
         }
         self
     }
@@ -113,8 +135,7 @@ impl Told {
     /// Gives the variables that were set, by name.
     pub fn variables(&self) -> impl Iterator<Item = (&'static str, &str)> {
         self.environment.given().map(|(key, text)| {
-            let (_, variable) = VARIABLES
-                .into_iter()
+            let (_, variable) = variables()
                 .find(|(known, _)| *known == key)
                 .expect("each key has a variable");
             (variable, text)
@@ -139,6 +160,8 @@ pub struct Settings {
     pub stale_after: Duration,
     /// What is asked of the shells of each component.
     pub policies: Policies,
+    /// What it bears from the network.
+    pub network: Network,
     /// Keys in `config.yaml` that mean nothing.
     pub unknown_keys: Vec<UnknownKey>,
     /// What of this was told by flags and variables.
@@ -178,6 +201,11 @@ const VARIABLES: [(&str, &str); 6] = [
     ("trust_loopback", "SESSION_BUDDY_TRUST_LOOPBACK"),
 ];
 
+/// Gives all keys, and the variables that set them.
+fn variables() -> impl Iterator<Item = (&'static str, &'static str)> {
+    VARIABLES.into_iter().chain(Network::variables())
+}
+
 impl Settings {
     /// Reads the settings. `variable` looks up an environment variable.
     ///
@@ -195,6 +223,7 @@ impl Settings {
             environment: Flags::from_environment(&variable),
         };
         let layers = Layers::new()
+            .with(Layer::defaults(Network::defaults()))
             .with(Layer::defaults([
                 ("host", "127.0.0.1"),
                 ("port", "8678"),
@@ -203,13 +232,19 @@ impl Settings {
                 ("trust_loopback", "false"),
             ]))
             .with(Layer::from_file(state_folder.join("config.yaml"))?)
-            .with(Layer::from_environment(VARIABLES, &variable)?)
+            .with(Layer::from_environment(variables(), &variable)?)
             .with(Layer::from_flags([
                 ("db_path", "--db-path", flags.db_path),
                 ("host", "--host", flags.host),
                 ("port", "--port", flags.port),
                 ("log_level", "--log-level", flags.log_level),
                 ("stale_after", "--stale-after", flags.stale_after),
+                (
+                    "tls_certificate",
+                    "--tls-certificate",
+                    flags.tls_certificate,
+                ),
+                ("tls_key", "--tls-key", flags.tls_key),
             ]));
         let defaulted = "every declared key but db_path has a default";
         let host = layers.get_with("host", host)?.expect(defaulted).value;
@@ -217,7 +252,7 @@ impl Settings {
         let db_path = layers
             .get::<PathBuf>("db_path")?
             .map(|setting| setting.value);
-        let known = VARIABLES.iter().map(|(key, _)| *key);
+        let known = variables().map(|(key, _)| key);
         let known: Vec<&str> = known.chain([policy::PREFIX]).collect();
         let db_path = db_path.unwrap_or_else(|| state_folder.join("sessions.db"));
         Ok(Self {
@@ -231,8 +266,12 @@ impl Settings {
                 .get_with("log_level", log_level)?
                 .expect(defaulted)
                 .value,
-            stale_after: layers.get("stale_after")?.expect(defaulted).value,
+            stale_after: layers
+                .get_with("stale_after", duration)?
+                .expect(defaulted)
+                .value,
             policies: Policies::read(&layers)?,
+            network: Network::read(&layers, &state_folder)?,
             unknown_keys: layers.unknown_keys(&known),
             told,
             state_folder,

@@ -189,7 +189,7 @@ impl Home {
         let address = told["address"].as_str().unwrap();
         Server {
             home: self.clone(),
-            address: address.trim_start_matches("http://").parse().unwrap(),
+            address: address.rsplit("//").next().unwrap().parse().unwrap(),
             process: Some(process),
             log: Mutex::new(log),
         }

@@ -16,6 +16,7 @@ mod ledger;
 mod liveness;
 mod manual;
 mod mcp;
+mod network;
 mod permissions;
 mod rules;
 mod shell;

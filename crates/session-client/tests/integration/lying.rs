@@ -319,7 +319,7 @@ fn tls_where_there_is_none_is_an_error_and_so_is_none_where_there_is() {
     home.dead_shell();
     assert_eq!(home.replay().waiting, 1);
     assert!(
-        home.problem().contains("error sending request"),
+        home.problem().contains("failed: TLS: "),
         "{}",
         home.problem()
     );

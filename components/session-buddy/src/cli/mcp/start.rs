@@ -1,6 +1,6 @@
 //! `session-buddy mcp start`
 
-use std::{net::SocketAddr, time::Duration};
+use std::time::Duration;
 
 use anstream::eprintln;
 use session_client::state_folder;
@@ -144,19 +144,29 @@ pub(super) async fn start(settings: &Settings, place: &Place) -> Result<Server, 
             keys: Keys::from_environment(&|name| std::env::var_os(name))?,
             loopback: settings.trust_loopback,
         };
-        say_whom_it_trusts(&trust, settings.address);
+        say_whom_it_trusts(&trust, settings);
         Server::start(settings, trust, place, Clock::system()).await
     };
     started.await.map_err(|error| failure(&error))
 }
 
 /// Says in the log who may do what, where that is not as it is by default.
-fn say_whom_it_trusts(trust: &Trust, address: SocketAddr) {
+fn say_whom_it_trusts(trust: &Trust, settings: &Settings) {
+    let Settings {
+        address, network, ..
+    } = settings;
     if let Some(keys) = &trust.keys {
         info!("{}", keys.describe());
-        if !address.ip().is_loopback() {
-            warn!("Tokens travel to {address} as plain text: let a proxy with TLS stand before it");
+        if !address.ip().is_loopback() && network.tls.is_none() {
+            warn!(
+                "Tokens travel to {address} as plain text: set tls_certificate and tls_key, or let a proxy with TLS stand before it"
+            );
         }
+    }
+    if network.names.is_public() && trust.keys.is_none() {
+        warn!(
+            "allowed_hosts means nothing without a secret: only callers on this machine are served"
+        );
     }
     match (trust.loopback, &trust.keys) {
         (true, None) => {
@@ -203,9 +213,10 @@ fn failure(error: &StartError) -> Failure {
     let status = match error {
         StartError::AlreadyRunning(_) => ExitStatus::AlreadyRunning,
         _ if is_permission(error) => ExitStatus::Permission,
-        StartError::NotLoopback(_) | StartError::StateFolder(_) | StartError::Keys(_) => {
-            ExitStatus::Configuration
-        }
+        StartError::NotLoopback(_)
+        | StartError::StateFolder(_)
+        | StartError::Keys(_)
+        | StartError::Certificate(_) => ExitStatus::Configuration,
         StartError::Database { source, .. } => match source {
             OpenError::Foreign
             | OpenError::Newer { .. }
@@ -242,6 +253,7 @@ fn failure(error: &StartError) -> Failure {
         StartError::StateFolder(_)
         | StartError::Keys(KeysError::Secret(_))
         | StartError::Listen { owner: None, .. }
+        | StartError::Certificate(_)
         | StartError::Database { .. }
         | StartError::Io { .. } => failure.hint_for(error),
     }

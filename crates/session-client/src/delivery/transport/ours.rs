@@ -47,7 +47,7 @@ impl Ours {
     pub(super) const fn takes_token(&self) -> bool {
         match self.connection.destination() {
             Destination::Socket(_) => false,
-            Destination::Http(_) => true,
+            Destination::Http(_) | Destination::Https(_) => true,
         }
     }
 

@@ -9,7 +9,7 @@ use std::{
     error::Error as StdError,
     io,
     pin::Pin,
-    sync::{Arc, Mutex, Once, PoisonError},
+    sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
@@ -29,7 +29,7 @@ use rmcp::{
 use sse_stream::{Sse, SseStream};
 
 use super::CallError;
-use crate::connection::{CONNECT_TIMEOUT, bearer};
+use crate::connection::{CONNECT_TIMEOUT, bearer, tls};
 
 /// The most bytes of an answer: 4 MiB, enough for a list of a thousand tools with long descriptions.
 const ANSWER_BYTES_MAX: usize = 4 * 1024 * 1024;
@@ -90,7 +90,7 @@ impl Http {
         failure: Failure,
         bearer: Bearer,
     ) -> Result<Self, CallError> {
-        install_tls();
+        tls::install();
         let client = reqwest::Client::builder()
             .redirect(redirect::Policy::none())
             .no_proxy()
@@ -258,15 +258,6 @@ fn cut(error: Box<dyn StdError + Send + Sync>) -> io::Error {
 
 fn failed(error: &(dyn StdError + 'static)) -> StreamableHttpError<CallError> {
     StreamableHttpError::Client(with_causes(error))
-}
-
-/// The TLS library wants its cryptography named once for the process.
-fn install_tls() {
-    static ONCE: Once = Once::new();
-    ONCE.call_once(|| {
-        // A program that has named one already keeps it.
-        let _ = rustls::crypto::ring::default_provider().install_default();
-    });
 }
 
 /// Says what failed, and why.
