@@ -11,15 +11,18 @@
 //!   says that it did not. [`Connection`] carries any other request.
 //! - [`token`]: what tells a server who somebody is, and the secrets that make it.
 //! - [`state_folder`] is where server and client of one user meet.
-//! - [`clock`]: wall time, passed in.
+//! - [`clock`], [`spool::disk`] and [`network`]: time, disk and network, passed in, so that all of this can be run in a world
+//!   of which every accident is chosen.
 
 pub mod clock;
 mod connection;
 pub mod credential;
 pub mod delivery;
 pub mod emitter;
+mod fresh_id;
 pub mod identity;
 pub mod leaving;
+pub mod network;
 mod problem;
 mod reader;
 pub mod settings;

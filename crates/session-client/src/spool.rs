@@ -47,6 +47,7 @@
 //! folder, and a file that does not begin with the magic, is left as it is and reported.
 
 mod contents;
+pub mod disk;
 mod dropped;
 mod file;
 mod folder;
@@ -56,6 +57,7 @@ mod look;
 mod properties;
 
 pub use contents::{Acknowledged, Contents, Event, EventKind, Header, Refused, Unreadable};
+pub use disk::Disk;
 pub use dropped::Dropped;
 pub use file::{Adoption, SpoolError, SpoolFile};
 pub use folder::{Bounds, Spool};

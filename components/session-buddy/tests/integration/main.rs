@@ -16,6 +16,7 @@ mod mcp;
 mod permissions;
 mod rules;
 mod shell;
+mod simulation;
 mod stdio;
 mod storage;
 mod tampering;
