@@ -84,7 +84,10 @@ impl ModelStore {
     /// Gives its sessions, by id.
     pub(crate) fn sessions(&self) -> BTreeMap<SessionId, Standing> {
         let sessions = self.0.lock().unwrap();
-        sessions.iter().map(|(id, it)| (id.clone(), it.clone())).collect()
+        sessions
+            .iter()
+            .map(|(id, it)| (id.clone(), it.clone()))
+            .collect()
     }
 
     pub(crate) fn make(&self, change: Box<dyn Change>) -> Verdict {

@@ -86,7 +86,9 @@ fn run(seed: u64) -> Result<u64, String> {
 /// Lets happen what may, and gives how many shells there were.
 async fn storm(stage: &Stage) -> u32 {
     server::start(stage);
-    let lasts = stage.world().between(Duration::from_secs(20), Duration::from_secs(400));
+    let lasts = stage
+        .world()
+        .between(Duration::from_secs(20), Duration::from_secs(400));
     let until = Instant::now() + lasts;
     let mut backup = Database::default();
     let mut number = 0;
@@ -119,7 +121,9 @@ async fn storm(stage: &Stage) -> u32 {
                 let mut world = stage.world();
                 let step = world.dice.i64(-60_000_000..60_000_000);
                 world.hosts[host].skew_micros += step;
-                world.tell(format_args!("the clock of host {host} is stepped by {step} us"));
+                world.tell(format_args!(
+                    "the clock of host {host} is stepped by {step} us"
+                ));
             }
             83..90 => shell::replay(stage, host),
             _ => {}
@@ -159,7 +163,10 @@ async fn calm(stage: &Stage, number: u32) -> Result<(), String> {
         match world.difference() {
             None => return Ok(()),
             Some(difference) if Instant::now() >= until => {
-                return Err(format!("{difference}\n\nthe last steps:\n{}", world.steps()));
+                return Err(format!(
+                    "{difference}\n\nthe last steps:\n{}",
+                    world.steps()
+                ));
             }
             Some(_) => {}
         }

@@ -240,11 +240,12 @@ impl Background {
             .filter_map(|folder| Spool::existing_on(self.shared.disk.clone(), folder).ok()?)
             .collect();
         if online {
-            let paths = spools.iter().filter_map(|spool| spool.files().ok());
+            let files = spools.iter().filter_map(|spool| spool.files().ok());
+            let paths: Vec<_> = files.collect();
             tokio::select! {
                 biased;
                 () = self.shared.wake.notified() => return,
-                report = self.adopter.run(paths.flatten(), &mut self.courier) => {
+                report = self.adopter.run(paths.into_iter().flatten(), &mut self.courier) => {
                     self.shared.delivery().unusable = lines(&report);
                 }
             }

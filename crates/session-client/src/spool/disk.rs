@@ -39,6 +39,9 @@ impl Deref for Disk {
     }
 }
 
+/// Paths, as they are found.
+pub type Paths = Box<dyn Iterator<Item = PathBuf> + Send>;
+
 /// What a disk does. Links are never followed.
 pub trait Drive: fmt::Debug + Send + Sync {
     /// Makes a folder of our own if it is missing, and closes it to others.
@@ -60,7 +63,7 @@ pub trait Drive: fmt::Debug + Send + Sync {
     /// # Errors
     ///
     /// When it cannot be listed.
-    fn list(&self, folder: &Path) -> io::Result<Box<dyn Iterator<Item = PathBuf>>>;
+    fn list(&self, folder: &Path) -> io::Result<Paths>;
 
     /// Looks at what has a name.
     ///
@@ -220,7 +223,7 @@ impl Drive for System {
         state_folder::check(folder)
     }
 
-    fn list(&self, folder: &Path) -> io::Result<Box<dyn Iterator<Item = PathBuf>>> {
+    fn list(&self, folder: &Path) -> io::Result<Paths> {
         let entries = fs::read_dir(folder)?.filter_map(Result::ok);
         Ok(Box::new(entries.map(|entry: DirEntry| entry.path())))
     }

@@ -8,7 +8,7 @@ use std::{
 
 use rustix::io::Errno;
 use session_client::{
-    spool::disk::{Drive, Found, OpenFile},
+    spool::disk::{Drive, Found, OpenFile, Paths},
     state_folder::StateFolderError,
 };
 use session_model::Timestamp;
@@ -99,7 +99,10 @@ impl Reach {
         operation: impl FnOnce(&mut World) -> io::Result<T>,
     ) -> io::Result<T> {
         let name = path.file_name().unwrap_or_default().display();
-        match self.stage.point(self.process, at, format_args!("{what} {name}")) {
+        match self
+            .stage
+            .point(self.process, at, &format!("{what} {name}"))
+        {
             None | Some(Fate::Dies) => Err(io::ErrorKind::Interrupted.into()),
             Some(Fate::Fails) if at == At::Read => Err(Errno::IO.into()),
             Some(Fate::Fails) => Err(Errno::NOSPC.into()),
@@ -148,7 +151,7 @@ impl Drive for Reach {
         })
     }
 
-    fn list(&self, folder: &Path) -> io::Result<Box<dyn Iterator<Item = PathBuf>>> {
+    fn list(&self, folder: &Path) -> io::Result<Paths> {
         self.operate(At::Read, "list", folder, |world| {
             let platter = &world.hosts[self.host].platter;
             if !platter.folders.contains(folder) {
@@ -160,7 +163,7 @@ impl Drive for Reach {
                 .cloned()
                 .collect();
             world.dice.shuffle(&mut inside);
-            Ok(Box::new(inside.into_iter()) as Box<dyn Iterator<Item = PathBuf>>)
+            Ok(Box::new(inside.into_iter()) as Paths)
         })
     }
 
@@ -289,7 +292,8 @@ impl Opened {
 impl OpenFile for Opened {
     fn lock(&self) -> io::Result<()> {
         // It is new, and nobody else runs meanwhile.
-        self.try_lock().map(|taken| assert!(taken, "who made it gets its lock"))
+        self.try_lock()
+            .map(|taken| assert!(taken, "who made it gets its lock"))
     }
 
     fn try_lock(&self) -> io::Result<bool> {

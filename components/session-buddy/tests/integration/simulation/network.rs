@@ -35,7 +35,11 @@ pub(super) struct Wire {
 
 impl std::fmt::Debug for Wire {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "network of host {} for process {}", self.host, self.process)
+        write!(
+            f,
+            "network of host {} for process {}",
+            self.host, self.process
+        )
     }
 }
 
@@ -47,7 +51,9 @@ impl Wire {
             !world.calm && world.chance(0.02)
         };
         let (from, to) = FLIGHT;
-        self.stage.pause(from, if detour { DETOUR_MAX } else { to }).await;
+        self.stage
+            .pause(from, if detour { DETOUR_MAX } else { to })
+            .await;
     }
 
     fn is_cut_off(&self) -> bool {
@@ -70,7 +76,7 @@ impl Carrier for Wire {
         Box::pin(async move {
             let attempt = async {
                 self.fly().await;
-                match self.stage.point(self.process, At::Connect, format_args!("connect")) {
+                match self.stage.point(self.process, At::Connect, "connect") {
                     Some(Fate::Passes | Fate::DiesAfter) if !self.is_cut_off() => {}
                     Some(Fate::Fails) => return Err(io::ErrorKind::ConnectionRefused),
                     _ => self.lost().await,
@@ -117,7 +123,7 @@ impl Line {
     async fn exchange(&self, request: Request<Bytes>) -> Result<Response<Bytes>, String> {
         let Wire { stage, process, .. } = &self.wire;
         self.wire.fly().await;
-        let fate = stage.point(*process, At::Request, format_args!("ask"));
+        let fate = stage.point(*process, At::Request, "ask");
         match fate {
             _ if self.wire.is_cut_off() => self.wire.lost().await,
             None | Some(Fate::Dies) => self.wire.lost().await,
@@ -145,7 +151,9 @@ impl Line {
         }
         let answer = answered.await.map_err(|_| "reset".to_owned())?;
         self.wire.fly().await;
-        match stage.point(*process, At::Answer, format_args!("answered {}", answer.status())) {
+        let what = format!("answered {}", answer.status());
+        let fate = stage.point(*process, At::Answer, &what);
+        match fate {
             _ if self.wire.is_cut_off() => self.wire.lost().await,
             None | Some(Fate::Dies) => self.wire.lost().await,
             Some(Fate::Fails) if stage.world().dice.bool() => self.wire.lost().await,

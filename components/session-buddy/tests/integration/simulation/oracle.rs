@@ -7,10 +7,7 @@ use std::{
 
 use serde_json::{Value, json};
 use session_buddy::store::Standing;
-use session_model::{
-    Fact, LossCause, Session, SessionId, SessionState,
-    fold::Accepted,
-};
+use session_model::{Fact, LossCause, Session, SessionId, SessionState, fold::Accepted};
 use tokio::time::Instant;
 
 use super::{
@@ -79,7 +76,10 @@ pub(super) struct Book {
 impl Book {
     /// Notes that a process is gone, and lets the server of its host hear of it.
     pub(super) fn died(&mut self, process: ProcessId, server: &Option<Running>) {
-        let dead = self.truths.values_mut().filter(|truth| truth.process == process);
+        let dead = self
+            .truths
+            .values_mut()
+            .filter(|truth| truth.process == process);
         for truth in dead {
             truth.lives = false;
             if let Some(server) = server.as_ref().filter(|_| truth.host == HOST_OF_SERVER) {
@@ -121,7 +121,10 @@ impl World {
         let bytes = self.hosts[truth.host].platter.bytes(&truth.path);
         truth.start = bytes.and_then(|bytes| whole_record(bytes, b'S'));
         let on_disk = truth.start.is_some();
-        self.tell(format_args!("session {} of shell {} begins, on disk: {on_disk}", truth.id, truth.number));
+        self.tell(format_args!(
+            "session {} of shell {} begins, on disk: {on_disk}",
+            truth.id, truth.number
+        ));
         if !truth.lives {
             // It died of its first steps.
             let process = truth.process;
@@ -175,7 +178,10 @@ impl World {
         };
         self.tell(format_args!("{id} on record: {}", kind(&record.fact)));
         if let Some(wrong) = wrong {
-            self.complain(format!("{} is on record of {id}, which {wrong}", kind(&record.fact)));
+            self.complain(format!(
+                "{} is on record of {id}, which {wrong}",
+                kind(&record.fact)
+            ));
         }
     }
 
@@ -210,7 +216,10 @@ impl World {
         let book = std::mem::take(&mut self.book.truths);
         let of_sessions = book.values().find_map(|truth| {
             let wrong = self.wrong_with(truth, sessions.get(&truth.id))?;
-            Some(format!("session {} of shell {}: {wrong}", truth.id, truth.number))
+            Some(format!(
+                "session {} of shell {}: {wrong}",
+                truth.id, truth.number
+            ))
         });
         let of_files = self.file_too_many(&book);
         self.book.truths = book;
@@ -247,13 +256,21 @@ impl World {
             {
                 None
             }
-            (state, None) => Some(format!("lives: {}, and is on record as {state:?}", truth.lives)),
+            (state, None) => Some(format!(
+                "lives: {}, and is on record as {state:?}",
+                truth.lives
+            )),
         }
     }
 
     /// Tells whether the row is no fold of the set of its records.
     fn wrong_with_fold(&mut self, truth: &Truth, stored: &Standing) -> Option<String> {
-        let mut records = self.database.ledger.get(&truth.id).cloned().unwrap_or_default();
+        let mut records = self
+            .database
+            .ledger
+            .get(&truth.id)
+            .cloned()
+            .unwrap_or_default();
         self.dice.shuffle(&mut records);
         let count = |fact: fn(&Fact) -> bool| records.iter().filter(|it| fact(&it.fact)).count();
         let (starts, ends) = (
@@ -275,11 +292,17 @@ impl World {
             for (path, bytes, scarred) in host.platter.files() {
                 let stem = path.file_stem().unwrap_or_default().to_string_lossy();
                 let truth = stem.parse::<SessionId>().ok().and_then(|id| book.get(&id));
-                let set_aside = path.parent().is_some_and(|folder| folder.ends_with("refused"));
+                let set_aside = path
+                    .parent()
+                    .is_some_and(|folder| folder.ends_with("refused"));
                 let flipped = truth.is_some_and(|truth| truth.flipped);
                 let lives = truth.is_some_and(|truth| truth.lives && !truth.ended);
                 if !(lives && !set_aside || scarred && set_aside || flipped) {
-                    return Some(format!("{} of {} bytes is left", path.display(), bytes.len()));
+                    return Some(format!(
+                        "{} of {} bytes is left",
+                        path.display(),
+                        bytes.len()
+                    ));
                 }
             }
         }
@@ -330,7 +353,11 @@ fn whole_record(file: &[u8], kind: u8) -> Option<Value> {
             return serde_json::from_slice(body?).ok();
         }
         // What is torn is passed over byte by byte.
-        at += if head[..2] == [0xA5, 0x5B] && body.is_some() { 10 + length } else { 1 };
+        at += if head[..2] == [0xA5, 0x5B] && body.is_some() {
+            10 + length
+        } else {
+            1
+        };
     }
     None
 }

@@ -41,7 +41,6 @@ const LOOK: Duration = Duration::from_secs(1);
 /// A run of the server.
 pub(super) struct Running {
     pub(super) process: ProcessId,
-    pub(super) tracker: Tracker,
     router: Router,
     /// Tells of sessions of this host whose process is gone.
     pub(super) gone: mpsc::UnboundedSender<SessionId>,
@@ -60,11 +59,10 @@ pub(super) fn start(stage: &Stage) {
     let (named, to_adopt) = mpsc::unbounded_channel();
     stage.run(process, sweep(tracker.clone()));
     stage.run(process, write(tracker.clone()));
-    stage.run(process, watch(stage.clone(), tracker.clone(), to_watch, named));
+    stage.run(process, watch(stage.clone(), tracker, to_watch, named));
     stage.run(process, look_after_spool(stage.clone(), process, to_adopt));
     stage.world().server = Some(Running {
         process,
-        tracker,
         router,
         gone,
     });
@@ -93,7 +91,9 @@ pub(super) fn hand_in(
         (running.router.clone(), world.dice.bool())
     };
     let mut request = request.map(Body::from);
-    request.headers_mut().insert(HOST, "localhost".parse().unwrap());
+    request
+        .headers_mut()
+        .insert(HOST, "localhost".parse().unwrap());
     request.extensions_mut().insert(ConnectInfo(Peer::Unix {
         uid: 0,
         sender: Sender::Unknown,
@@ -162,7 +162,9 @@ async fn look_after_spool(
     let host = shell::Place::of(&stage, HOST_OF_SERVER, process);
     let (adopter, mut courier) = (host.adopter("session-buddy server"), host.courier());
     loop {
-        let spool = Spool::existing_on(host.disk.clone(), &host.state).ok().flatten();
+        let spool = Spool::existing_on(host.disk.clone(), &host.state)
+            .ok()
+            .flatten();
         if let Some(spool) = &spool
             && let Ok(files) = spool.files()
         {

@@ -5,19 +5,14 @@ use std::{path::PathBuf, time::Duration};
 use serde_json::{Map, json};
 use session_client::{
     Beginning, Clock, Emitter, Ending, Settings,
-    delivery::{
-        Courier,
-        adoption::Adopter,
-        target::Target,
-        timing::Timing,
-    },
+    delivery::{Courier, adoption::Adopter, target::Target, timing::Timing},
     identity::Identity,
     network::Network,
     settings::Switch,
     spool::{Bounds, Disk, Spool},
     state_folder,
 };
-use session_model::{EnvironmentInfo, ExitReason, Field, Pid, SessionType, UserInfo};
+use session_model::{EnvironmentInfo, ExitReason, Field, Pid, SessionType, Text, UserInfo};
 use tokio::time::Instant;
 
 use super::{
@@ -119,7 +114,10 @@ pub(super) fn replay(stage: &Stage, host: usize) {
         if let Ok(Some(spool)) = Spool::existing_on(place.disk.clone(), &place.state)
             && let Ok(files) = spool.files()
         {
-            place.adopter("replay").run(files, &mut place.courier()).await;
+            place
+                .adopter("replay")
+                .run(files, &mut place.courier())
+                .await;
         }
         whole.kill(process, "is done");
     });
@@ -142,7 +140,9 @@ async fn live(stage: Stage, host: usize, process: ProcessId, number: u32, life: 
     );
     let id = emitter.session_id().clone();
     let path = place.state.join(format!("spool/{id}.spool"));
-    stage.world().begun(Truth::new(id, number, host, process, path));
+    stage
+        .world()
+        .begun(Truth::new(id, number, host, process, path));
     tokio::select! {
         biased;
         () = work(&stage, &emitter, process, life) => {}
@@ -158,10 +158,14 @@ async fn deliver(emitter: &Emitter) {
 }
 
 async fn work(stage: &Stage, emitter: &Emitter, process: ProcessId, life: Life) {
-    let lasts = stage.world().between(Duration::ZERO, Duration::from_secs(150));
+    let lasts = stage
+        .world()
+        .between(Duration::ZERO, Duration::from_secs(150));
     let until = Instant::now() + lasts;
     while life == Life::Long || Instant::now() < until {
-        stage.pause(Duration::from_millis(10), Duration::from_secs(40)).await;
+        stage
+            .pause(Duration::from_millis(10), Duration::from_secs(40))
+            .await;
         emitter.count_command();
         if stage.world().chance(0.2) {
             emitter.count_error(Some("no such order"));
@@ -193,7 +197,7 @@ fn identity(number: u32) -> Identity {
     Identity {
         pid: Pid::new(i64::from(number) + 1).unwrap(),
         user: UserInfo::from_json(&json!({"username": "les", "home": "/home/les"})).unwrap(),
-        hostname: "simulated".parse().unwrap(),
+        hostname: Text::cut("simulated"),
         environment: EnvironmentInfo::from_json(
             &json!({"python_version": "", "platform": "Linux", "cwd": "/home/les"}),
         )
@@ -204,6 +208,6 @@ fn identity(number: u32) -> Identity {
         host_id: None,
         tty: None,
         remote_address: None,
-        runtime: "rust".parse().unwrap(),
+        runtime: Text::cut("rust"),
     }
 }

@@ -107,7 +107,7 @@ impl Rates {
         let rates = ALL.map(|at| {
             // Whoever dies at each second step never gets anywhere.
             let deadly = RATES[dice.usize(..4)];
-            (at, (RATES[dice.usize(..)], deadly))
+            (at, (RATES[dice.usize(..RATES.len())], deadly))
         });
         Self(rates.into())
     }
@@ -142,10 +142,6 @@ impl Stage {
 
     pub(super) fn world(&self) -> MutexGuard<'_, World> {
         self.0.lock().unwrap()
-    }
-
-    pub(super) fn is_calm(&self) -> bool {
-        self.world().calm
     }
 
     /// Writes a step down, for whoever has to find out how a difference came about.
@@ -186,12 +182,7 @@ impl Stage {
     }
 
     /// An operation at which a fault may come. None where whoever does it is dead.
-    pub(super) fn point(
-        &self,
-        process: ProcessId,
-        at: At,
-        what: fmt::Arguments<'_>,
-    ) -> Option<Fate> {
+    pub(super) fn point(&self, process: ProcessId, at: At, what: &str) -> Option<Fate> {
         let mut world = self.world();
         if !world.processes[process].alive {
             return None;
@@ -226,8 +217,7 @@ impl Stage {
     /// The wall clock of a host, and the time since its boot.
     pub(super) fn clock_of(&self, host: usize) -> Clock {
         let (wall, boot) = (self.clone(), self.clone());
-        Clock::new(move || wall.world().wall(host))
-            .with_since_boot(move || boot.world().elapsed())
+        Clock::new(move || wall.world().wall(host)).with_since_boot(move || boot.world().elapsed())
     }
 
     pub(super) fn monotonic(&self) -> MonotonicClock {

@@ -74,7 +74,7 @@ impl Store {
     }
 
     fn hand_over(&self, job: Job) -> Result<(), StoreError> {
-        let fate = self.stage.point(self.server, At::HandOver, format_args!("hand over"));
+        let fate = self.stage.point(self.server, At::HandOver, "hand over");
         let mut jobs = self.queue.jobs.lock().unwrap();
         if jobs.len() >= QUEUE_MAX || fate == Some(Fate::Fails) {
             return Err(StoreError::Overloaded);
@@ -94,8 +94,8 @@ async fn write(stage: Stage, server: ProcessId, queue: Arc<Queue>) {
         queue.bell.notified().await;
         stage.pause(COMMIT.0, COMMIT.1).await;
         let jobs: Vec<_> = queue.jobs.lock().unwrap().drain(..).collect();
-        let what = format_args!("commit {}", jobs.len());
-        let Some(fate) = stage.point(server, At::Commit, what) else {
+        let what = format!("commit {}", jobs.len());
+        let Some(fate) = stage.point(server, At::Commit, &what) else {
             return;
         };
         // Whoever is told that it failed does not know whether it was done.
@@ -133,11 +133,20 @@ fn commit(stage: &Stage, job: Job, done: bool, fate: Fate) {
                 let mut world = stage.world();
                 for record in std::mem::take(&mut *records.lock().unwrap()) {
                     world.accepted(&id, &record);
-                    world.database.ledger.entry(id.clone()).or_default().push(record);
+                    world
+                        .database
+                        .ledger
+                        .entry(id.clone())
+                        .or_default()
+                        .push(record);
                 }
             }
             if answers {
-                let _ = reply.send(if failed { Err(unavailable()) } else { Ok(outcomes) });
+                let _ = reply.send(if failed {
+                    Err(unavailable())
+                } else {
+                    Ok(outcomes)
+                });
             }
         }
         Job::Notes(notes, reply) => {
