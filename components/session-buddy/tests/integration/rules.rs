@@ -90,6 +90,10 @@ impl ModelStore {
             .collect()
     }
 
+    pub(crate) fn standing(&self, id: &SessionId) -> Option<Standing> {
+        self.0.lock().unwrap().get(id).cloned()
+    }
+
     pub(crate) fn make(&self, change: Box<dyn Change>) -> Verdict {
         let mut sessions = self.0.lock().unwrap();
         let id = change.session_id().clone();

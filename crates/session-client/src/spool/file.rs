@@ -100,12 +100,8 @@ impl SpoolFile {
             move |source| SpoolError::Io { what, path, source }
         };
         let (bytes, contents) = beginning(header, start)?;
-        let file = disk.create(&path).map_err(error("make"))?;
-        // Only an adopter that looks at the empty file in passing can hold the lock, and lets go of it at once.
-        let written = file
-            .lock()
-            .and_then(|()| write_whole(&*file, &bytes, 0))
-            .map_err(error("write"));
+        let file = made(disk, &path).map_err(error("make"))?;
+        let written = write_whole(&*file, &bytes, 0).map_err(error("write"));
         if let Err(error) = written {
             // Best effort: an empty file says nothing.
             let _ = disk.remove(&path);
@@ -176,7 +172,11 @@ impl SpoolFile {
         let bytes = file.read().map_err(error)?;
         let contents = match Contents::read(&bytes) {
             Ok(contents) => contents,
-            Err(Unreadable::Empty) if bytes.is_empty() => return Ok(Adoption::Owned),
+            Err(Unreadable::Empty) if bytes.is_empty() => {
+                // Its writer died before its first write, or takes the lock next and then sees that it is gone.
+                removed(disk.remove(path)).map_err(error)?;
+                return Ok(Adoption::Gone);
+            }
             Err(Unreadable::Empty) => {
                 // Its writer died in its first write, or all of it is damaged: nobody can tell.
                 set_aside(&**disk, path).map_err(error)?;
@@ -184,6 +184,11 @@ impl SpoolFile {
             }
             Err(why) => return Ok(Adoption::Foreign(why.to_string())),
         };
+        if contents.says_nothing() {
+            // Its first write stopped half way: its shell goes on without it, or was never known to anybody.
+            set_aside(&**disk, path).map_err(error)?;
+            return Ok(Adoption::Gone);
+        }
         let last_seen = file.found().map_err(error)?.modified;
         if contents.length < bytes.len() as u64 {
             file.cut(contents.length).map_err(error)?;
@@ -355,6 +360,27 @@ impl SpoolFile {
                 source,
             }
         })
+    }
+}
+
+/// Makes a file and takes its lock.
+fn made(disk: &Disk, path: &Path) -> io::Result<Box<dyn OpenFile>> {
+    loop {
+        let file = disk.create(path)?;
+        // Only an adopter that looks at the empty file in passing can hold the lock, and lets go of it at once.
+        let there = file
+            .lock()
+            .and_then(|()| Ok((disk.find(path), file.found()?)));
+        match there {
+            Ok((Ok(there), found)) if there.inode == found.inode => return Ok(file),
+            // That adopter took it for one whose writer is dead.
+            Ok((Err(error), _)) if error.kind() == io::ErrorKind::NotFound => {}
+            Ok((Err(error), _)) | Err(error) => {
+                let _ = disk.remove(path);
+                return Err(error);
+            }
+            Ok((Ok(_), _)) => return Err(io::ErrorKind::AlreadyExists.into()),
+        }
     }
 }
 

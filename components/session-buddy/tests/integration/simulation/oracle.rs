@@ -187,9 +187,8 @@ impl World {
 
     /// Checks that what the server says is on record is.
     pub(super) fn acknowledged(&mut self, answer: &[u8]) {
-        let sessions = self.database.model.sessions();
         for (id, status) in statuses(answer) {
-            let standing = sessions.get(&id);
+            let standing = self.database.model.standing(&id);
             let on_record = match status.as_str() {
                 "tracked" => standing.is_some(),
                 "alive" => {
@@ -206,19 +205,20 @@ impl World {
     }
 
     pub(super) fn complain(&mut self, what: String) {
-        let told = format!("{what}\n\nthe last steps before:\n{}", self.steps());
+        let told = format!("{what}\n\nthe last steps before:\n{}", self.steps(&[]));
         self.book.complaint.get_or_insert(told);
     }
 
-    /// Tells what is not yet as it must be in the end.
-    pub(super) fn difference(&mut self) -> Option<String> {
+    /// Tells what is not yet as it must be in the end, and the words by which the steps that led there are found.
+    pub(super) fn difference(&mut self) -> Option<(String, Vec<String>)> {
         let sessions = self.database.model.sessions();
         let book = std::mem::take(&mut self.book.truths);
         let of_sessions = book.values().find_map(|truth| {
             let wrong = self.wrong_with(truth, sessions.get(&truth.id))?;
-            Some(format!(
-                "session {} of shell {}: {wrong}",
-                truth.id, truth.number
+            let (id, shell) = (truth.id.to_string(), format!("shell {} of", truth.number));
+            Some((
+                format!("{id} of {shell} host {}: {wrong}", truth.host),
+                vec![id, shell],
             ))
         });
         let of_files = self.file_too_many(&book);
@@ -287,7 +287,7 @@ impl World {
     }
 
     /// Finds a file that is left over.
-    fn file_too_many(&self, book: &BTreeMap<SessionId, Truth>) -> Option<String> {
+    fn file_too_many(&self, book: &BTreeMap<SessionId, Truth>) -> Option<(String, Vec<String>)> {
         for host in &self.hosts {
             for (path, bytes, scarred) in host.platter.files() {
                 let stem = path.file_stem().unwrap_or_default().to_string_lossy();
@@ -298,23 +298,21 @@ impl World {
                 let flipped = truth.is_some_and(|truth| truth.flipped);
                 let lives = truth.is_some_and(|truth| truth.lives && !truth.ended);
                 if !(lives && !set_aside || scarred && set_aside || flipped) {
-                    return Some(format!(
-                        "{} of {} bytes is left",
-                        path.display(),
-                        bytes.len()
-                    ));
+                    let wrong = format!("{} of {} bytes is left", path.display(), bytes.len());
+                    return Some((wrong, vec![stem.into_owned()]));
                 }
             }
         }
         None
     }
 
-    fn doubled(&self, sessions: &BTreeMap<SessionId, Standing>) -> Option<String> {
+    fn doubled(&self, sessions: &BTreeMap<SessionId, Standing>) -> Option<(String, Vec<String>)> {
         let mut numbers = BTreeSet::new();
         sessions.values().find_map(|standing| {
             let start = &standing.session.started().event;
             let number = start.metadata.as_map()["number"].to_string();
-            (!numbers.insert(number)).then(|| format!("{} is doubled", standing.session.id()))
+            let shell = format!("shell {number} of");
+            (!numbers.insert(number)).then(|| (format!("{shell} is doubled"), vec![shell]))
         })
     }
 }

@@ -16,7 +16,8 @@ use tokio::{
 
 use super::{disk::Platter, oracle::Book, server::Running, store::Database};
 
-/// How many of the last steps a difference is told with.
+/// How many steps are kept, and with how many a difference is told.
+const STEPS_KEPT: usize = 100_000;
 const STEPS_TOLD: usize = 120;
 /// How far the clocks of two hosts are apart at most, in microseconds: 2 minutes each way.
 const SKEW_MICROS: i64 = 120_000_000;
@@ -227,16 +228,25 @@ impl Stage {
 
 impl World {
     pub(super) fn tell(&mut self, step: fmt::Arguments<'_>) {
-        if self.steps.len() == STEPS_TOLD {
+        if self.steps.len() == STEPS_KEPT {
             self.steps.pop_front();
         }
         let at = self.elapsed().as_secs_f64();
         self.steps.push_back(format!("{at:10.4} {step}"));
     }
 
-    pub(super) fn steps(&self) -> String {
-        let steps: Vec<_> = self.steps.iter().map(String::as_str).collect();
-        steps.join("\n")
+    /// Gives the last steps that name one of these; all where there is none.
+    pub(super) fn steps(&self, about: &[String]) -> String {
+        let named = |step: &&String| about.is_empty() || about.iter().any(|it| step.contains(it));
+        let mut steps: Vec<_> = self
+            .steps
+            .iter()
+            .rev()
+            .filter(named)
+            .take(STEPS_TOLD)
+            .collect();
+        steps.reverse();
+        steps.into_iter().map(|step| format!("{step}\n")).collect()
     }
 
     fn elapsed(&self) -> Duration {
