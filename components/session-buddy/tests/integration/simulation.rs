@@ -8,8 +8,8 @@
 //! Time is tokio's and stands still while anybody works, and there is one thread, so a seed is a run. In each run a storm
 //! is followed by calm: then everything must come to be as it was meant.
 //!
-//! `SIMULATION_SEED` runs one seed and tells its last steps; `SIMULATION_SECONDS` sets for how long seeds are tried. See
-//! `cargo xtask simulate`.
+//! `SIMULATION_SEED` runs one seed; `SIMULATION_SECONDS` and `SIMULATION_FIRST_SEED` say for how long which are tried. `cargo
+//! xtask simulate` sets them.
 
 mod disk;
 mod network;
@@ -30,7 +30,7 @@ use self::{
 };
 
 /// For how long seeds are tried where nobody says: 60 seconds.
-const SECONDS: u64 = 60;
+const SECONDS: f64 = 60.0;
 /// The most shells that are opened in a storm.
 const SHELLS_MAX: u32 = 24;
 /// How long the calm may take to bring everything in: the longest pauses of breaker, adoption and lease, several times.
@@ -40,23 +40,24 @@ const CALM_LOOK: Duration = Duration::from_secs(5);
 
 #[test]
 fn whatever_fails_nothing_is_lost_doubled_or_left_open() {
-    let number = |name: &str| env::var(name).ok().map(|text| text.parse::<u64>().unwrap());
-    if let Some(seed) = number("SIMULATION_SEED") {
+    if let Some(seed) = told("SIMULATION_SEED") {
         match run(seed) {
             Ok(points) => println!("seed {seed}: {points} fault points without a difference"),
             Err(difference) => panic!("seed {seed}: {difference}"),
         }
         return;
     }
-    let limit = Duration::from_secs(number("SIMULATION_SECONDS").unwrap_or(SECONDS));
-    let first = number("SIMULATION_FIRST_SEED").unwrap_or(1);
+    let limit = Duration::from_secs_f64(told("SIMULATION_SECONDS").unwrap_or(SECONDS));
+    let first: u64 = told("SIMULATION_FIRST_SEED").unwrap_or(1);
     let began = std::time::Instant::now();
     let (mut points, mut seed) = (0, first);
     while began.elapsed() < limit {
         match run(seed) {
             Ok(passed) => points += passed,
             Err(difference) => {
-                panic!("seed {seed}: {difference}\n\nrepeat it with SIMULATION_SEED={seed}")
+                panic!(
+                    "seed {seed}: {difference}\nrepeat it with cargo xtask simulate --repeat {seed}"
+                )
             }
         }
         seed += 1;
@@ -68,8 +69,27 @@ fn whatever_fails_nothing_is_lost_doubled_or_left_open() {
     );
 }
 
+fn told<T: std::str::FromStr<Err: std::fmt::Debug>>(variable: &str) -> Option<T> {
+    env::var(variable).ok().map(|text| text.parse().unwrap())
+}
+
+/// Where a seed meant another run each time, nothing that it finds could be found again.
+#[test]
+fn a_seed_is_a_run() {
+    for seed in 1..=10 {
+        let steps = || played(seed).0.world().steps(&[]);
+        assert_eq!(steps(), steps(), "seed {seed}");
+    }
+}
+
 /// Runs a seed and gives its fault points, or what came out otherwise.
 fn run(seed: u64) -> Result<u64, String> {
+    let (stage, outcome) = played(seed);
+    let points = stage.world().points;
+    outcome.map(|()| points)
+}
+
+fn played(seed: u64) -> (Stage, Result<(), String>) {
     // What the client leaves to chance.
     fastrand::seed(seed);
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -80,9 +100,11 @@ fn run(seed: u64) -> Result<u64, String> {
     runtime.block_on(async {
         let stage = Stage::new(seed);
         let number = storm(&stage).await;
-        calm(&stage, number).await?;
-        let points = stage.world().points;
-        Ok(points)
+        let outcome = calm(&stage, number).await;
+        // The server knows the stage, and the stage the server: one must let go.
+        let server = stage.world().server.take();
+        drop(server);
+        (stage, outcome)
     })
 }
 

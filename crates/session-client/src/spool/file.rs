@@ -454,3 +454,42 @@ pub(super) fn foreign(found: &Found) -> Option<String> {
         None
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    /// Writes a file up to a length, as a shell does that cannot write more of its first write.
+    fn begun(folder: &Path, length: usize) -> (PathBuf, usize) {
+        let header = Header {
+            session_id: "billing-20260206-220458-aaaaaaaa".to_owned(),
+            component: "billing".to_owned(),
+            destination: "unix:/s".to_owned(),
+            boot_id: None,
+        };
+        let (bytes, _) = beginning(header, "{}".to_owned()).unwrap();
+        let path = folder.join("s.spool");
+        fs::write(&path, &bytes[..length.min(bytes.len())]).unwrap();
+        (path, bytes.len())
+    }
+
+    #[test]
+    fn a_first_write_that_stopped_half_way_is_nobodys_death() {
+        let folder = tempfile::tempdir().unwrap();
+        let (whole, length) = begun(folder.path(), usize::MAX);
+        let adopted = SpoolFile::adopt(&whole).unwrap();
+        assert!(matches!(adopted, Adoption::Adopted { .. }), "{adopted:?}");
+        drop(adopted);
+        for length in 0..length {
+            let (path, _) = begun(folder.path(), length);
+            let adopted = SpoolFile::adopt(&path).unwrap();
+            assert!(matches!(adopted, Adoption::Gone), "{length}: {adopted:?}");
+            assert!(!path.exists(), "{length}");
+            let aside = folder.path().join(REFUSED_FOLDER).join("s.spool");
+            assert_eq!(aside.exists(), length > 0, "an empty file is no loss");
+            let _ = fs::remove_file(aside);
+        }
+    }
+}

@@ -29,7 +29,9 @@ struct Content {
     modified: Timestamp,
     /// Who holds its lock, and by which opening of it.
     lock: Option<(ProcessId, u64)>,
-    /// A write into it stopped half way, or a bit of it was flipped.
+    /// Whose write stopped half way, while nobody has cut off what was written of it.
+    torn_by: Option<ProcessId>,
+    /// Something in it is no record, and stays: whoever tore it could not cut it, or a bit was flipped.
     scarred: bool,
 }
 
@@ -187,6 +189,7 @@ impl Drive for Reach {
                 bytes: Vec::new(),
                 modified,
                 lock: None,
+                torn_by: None,
                 scarred: false,
             });
             platter.names.insert(path.to_owned(), file);
@@ -285,7 +288,9 @@ impl Opened {
         let written = world.dice.usize(..bytes.len());
         let content = self.content(&mut world);
         content.bytes.extend(&bytes[..written]);
-        content.scarred |= written > 0;
+        content.torn_by = content
+            .torn_by
+            .or((written > 0).then_some(self.reach.process));
     }
 }
 
@@ -324,7 +329,13 @@ impl OpenFile for Opened {
     fn append(&self, bytes: &[u8]) -> io::Result<()> {
         let was_alive = self.reach.stage.is_alive(self.reach.process);
         let written = self.operate(At::Write, "write", |world| {
-            self.content(world).bytes.extend(bytes);
+            let content = self.content(world);
+            content.bytes.extend(bytes);
+            match content.torn_by.take() {
+                None => {}
+                Some(process) if process == self.reach.process => content.scarred = true,
+                Some(_) => world.complain(format!("{self:?} is written behind a torn tail")),
+            }
             Ok(())
         });
         if was_alive && written.is_err() {
@@ -336,7 +347,9 @@ impl OpenFile for Opened {
     fn cut(&self, length: u64) -> io::Result<()> {
         self.operate(At::Write, "cut", |world| {
             let length = usize::try_from(length).unwrap();
-            self.content(world).bytes.truncate(length);
+            let content = self.content(world);
+            content.bytes.truncate(length);
+            content.torn_by = None;
             Ok(())
         })
     }

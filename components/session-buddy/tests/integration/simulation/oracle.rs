@@ -297,7 +297,8 @@ impl World {
                     .is_some_and(|folder| folder.ends_with("refused"));
                 let flipped = truth.is_some_and(|truth| truth.flipped);
                 let lives = truth.is_some_and(|truth| truth.lives && !truth.ended);
-                if !(lives && !set_aside || scarred && set_aside || flipped) {
+                let unusable = scarred || whole_record(bytes, b'S').is_none();
+                if !(lives && !set_aside || unusable && set_aside || flipped) {
                     let wrong = format!("{} of {} bytes is left", path.display(), bytes.len());
                     return Some((wrong, vec![stem.into_owned()]));
                 }
