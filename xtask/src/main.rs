@@ -1,8 +1,9 @@
-//! Chores of the workspace: `cargo xtask test`, `cargo xtask bench` and `cargo xtask torture`.
+//! Chores of the workspace: `cargo xtask test`, `bench`, `torture` and `simulate`.
 //!
 //! - [`mod@test`]: the two stages, hermetic and external, and the installation of what they need.
 //! - [`mod@bench`]: the figures, each beside its target, measured over whole paths with real processes.
 //! - [`torture`]: whatever can go wrong, at random, against an oracle; the external stage runs it for a minute.
+//! - [`simulate`]: the same questions, asked of a world without processes, millions of times.
 //! - [`shells`]: real shells and what goes wrong between them and the server; the external stage runs it.
 //!   [`world`] is where they and the torture live.
 //! - [`pty`]: a terminal with a program in it.
@@ -28,6 +29,7 @@ mod process;
 mod pty;
 mod server;
 mod shells;
+mod simulate;
 mod test;
 mod torture;
 mod tracked;
@@ -54,6 +56,8 @@ enum Chore {
     Bench(bench::Options),
     /// Kill, cut and fill at random, and compare what is on record with what happened
     Torture(torture::Options),
+    /// Run client and server in a world of which each seed decides every fault
+    Simulate(simulate::Options),
     /// Open and end real shells, and check what the server says of them
     #[command(hide = true)]
     Shells(shells::Options),
@@ -76,6 +80,7 @@ fn main() -> ExitCode {
         Chore::Test(options) => test::run(&options),
         Chore::Bench(options) => bench::run(&options),
         Chore::Torture(options) => torture::run(&options),
+        Chore::Simulate(options) => simulate::run(&options),
         Chore::Shells(options) => shells::run(&options),
         Chore::Baseline => baseline::serve(),
         Chore::TrackedShell(options) => tracked::run(&options),
