@@ -150,7 +150,13 @@ async fn storm(stage: &Stage) -> u32 {
                     "the clock of host {host} is stepped by {step} us"
                 ));
             }
-            83..90 => shell::replay(stage, host),
+            83..88 => shell::replay(stage, host),
+            88..92 => {
+                let mut world = stage.world();
+                let lasts = world.between(Duration::ZERO, Duration::from_secs(30));
+                world.hosts[host].disk_fails_until = Instant::now() + lasts;
+                world.tell(format_args!("the disk of host {host} fails"));
+            }
             _ => {}
         }
         if server::listening(stage).is_none() && stage.world().dice.bool() {

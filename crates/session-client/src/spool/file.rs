@@ -58,6 +58,8 @@ struct Place {
     disk: Disk,
     file: Box<dyn OpenFile>,
     path: PathBuf,
+    /// What a write that failed left behind could not be cut off.
+    torn: bool,
 }
 
 /// What became of an attempt to adopt a file.
@@ -101,8 +103,8 @@ impl SpoolFile {
         };
         let (bytes, contents) = beginning(header, start)?;
         let file = made(disk, &path).map_err(error("make"))?;
-        let written = write_whole(&*file, &bytes, 0).map_err(error("write"));
-        if let Err(error) = written {
+        let written = write_whole(&*file, &bytes, 0);
+        if let Err(error) = written.map_err(|failed| error("write")(failed.source)) {
             // Best effort: an empty file says nothing.
             let _ = disk.remove(&path);
             return Err(error);
@@ -111,7 +113,12 @@ impl SpoolFile {
         let disk = disk.clone();
         Ok(Self {
             contents,
-            place: Some(Place { disk, file, path }),
+            place: Some(Place {
+                disk,
+                file,
+                path,
+                torn: false,
+            }),
         })
     }
 
@@ -197,6 +204,7 @@ impl SpoolFile {
             disk: disk.clone(),
             file,
             path: path.to_owned(),
+            torn: false,
         });
         Ok(Adoption::Adopted {
             file: Box::new(Self { contents, place }),
@@ -341,25 +349,43 @@ impl SpoolFile {
     fn append(&mut self, record: Record) -> Result<(), SpoolError> {
         let mut bytes = Vec::new();
         record.encode(&mut bytes);
+        let mended = self.mend();
         let before = self.contents.length;
         let is_note = matches!(record, Record::Acknowledged(_) | Record::Problem(_));
         self.contents.take(record, before + bytes.len() as u64);
-        let Some(place) = &self.place else {
+        let Some(place) = &mut self.place else {
             return Ok(());
         };
         if is_note && before > NOTES_BYTES_MAX {
             self.contents.length = before;
             return Ok(());
         }
-        write_whole(&*place.file, &bytes, before).map_err(|source| {
+        let written = mended
+            .map_err(|source| Unwritten { source, torn: true })
+            .and_then(|()| write_whole(&*place.file, &bytes, before));
+        written.map_err(|Unwritten { source, torn }| {
             // The file is as it was, and so is the place of its next record.
             self.contents.length = before;
+            place.torn = torn;
             SpoolError::Io {
                 what: "write",
                 path: place.path.clone(),
                 source,
             }
         })
+    }
+
+    /// Cuts off what a write left behind that failed, or counts it in: else the next one that fails would cut off what
+    /// was written whole in between.
+    fn mend(&mut self) -> io::Result<()> {
+        let Some(place) = self.place.as_mut().filter(|place| place.torn) else {
+            return Ok(());
+        };
+        if place.file.cut(self.contents.length).is_err() {
+            self.contents.length = place.file.found()?.length;
+        }
+        place.torn = false;
+        Ok(())
     }
 }
 
@@ -407,11 +433,19 @@ const fn check_length(event: &str) -> Result<(), SpoolError> {
     }
 }
 
+/// A write that failed.
+struct Unwritten {
+    source: io::Error,
+    /// A part of it may be there still.
+    torn: bool,
+}
+
 /// Writes bytes behind `before`, or leaves the file as it was.
-fn write_whole(file: &dyn OpenFile, bytes: &[u8], before: u64) -> io::Result<()> {
-    file.append(bytes).inspect_err(|_| {
-        // Where this fails too, the torn tail is cut by whoever opens the file next.
-        let _ = file.cut(before);
+fn write_whole(file: &dyn OpenFile, bytes: &[u8], before: u64) -> Result<(), Unwritten> {
+    file.append(bytes).map_err(|source| Unwritten {
+        source,
+        // Where this fails too, the torn tail is cut with the next write, or by whoever opens the file next.
+        torn: file.cut(before).is_err(),
     })
 }
 

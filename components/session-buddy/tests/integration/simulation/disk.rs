@@ -12,6 +12,7 @@ use session_client::{
     state_folder::StateFolderError,
 };
 use session_model::Timestamp;
+use tokio::time::Instant;
 
 use super::stage::{At, Fate, ProcessId, Stage, World};
 
@@ -71,6 +72,12 @@ impl World {
         Some(path)
     }
 
+    /// Tells whether a write fails because the whole disk does: most do then, one after the other.
+    fn disk_fails(&mut self, host: usize) -> bool {
+        let bad = !self.calm && self.hosts[host].disk_fails_until > Instant::now();
+        bad && self.chance(0.7)
+    }
+
     fn is_held(&self, host: usize, file: usize) -> bool {
         let lock = self.hosts[host].platter.files[file].lock;
         lock.is_some_and(|(process, _)| self.is_alive(process))
@@ -101,10 +108,12 @@ impl Reach {
         operation: impl FnOnce(&mut World) -> io::Result<T>,
     ) -> io::Result<T> {
         let name = path.file_name().unwrap_or_default().display();
-        match self
+        let fate = self
             .stage
-            .point(self.process, at, &format!("{what} {name}"))
-        {
+            .point(self.process, at, &format!("{what} {name}"));
+        let fails = at == At::Write && self.stage.world().disk_fails(self.host);
+        match fate {
+            Some(Fate::Passes) if fails => Err(Errno::IO.into()),
             None | Some(Fate::Dies) => Err(io::ErrorKind::Interrupted.into()),
             Some(Fate::Fails) if at == At::Read => Err(Errno::IO.into()),
             Some(Fate::Fails) => Err(Errno::NOSPC.into()),

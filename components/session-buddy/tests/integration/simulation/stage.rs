@@ -46,6 +46,8 @@ pub(super) struct Host {
     pub(super) platter: Platter,
     /// Nothing gets through until then.
     pub(super) cut_off_until: Instant,
+    /// Most writes fail until then.
+    pub(super) disk_fails_until: Instant,
     /// How far its wall clock is from the true time.
     pub(super) skew_micros: i64,
 }
@@ -122,6 +124,7 @@ impl Stage {
         let hosts = (0..hosts).map(|_| Host {
             platter: Platter::default(),
             cut_off_until: now,
+            disk_fails_until: now,
             skew_micros: dice.i64(-SKEW_MICROS..SKEW_MICROS),
         });
         let hosts = hosts.collect();
