@@ -1,9 +1,10 @@
-//! Chores of the workspace: `cargo xtask test`, `cargo xtask bench`, `cargo xtask torture` and `cargo xtask fuzz`.
+//! Chores of the workspace: `cargo xtask test`, `bench`, `torture`, `simulate` and `fuzz`.
 //!
 //! - [`mod@test`]: the two stages, hermetic and external, and the installation of what they need.
 //! - [`mod@bench`]: the figures, each beside its target, measured over whole paths with real processes.
 //! - [`torture`]: whatever can go wrong, at random, against an oracle; the external stage runs it for a minute.
 //! - [`fuzz`]: changed inputs at every door.
+//! - [`simulate`]: the same questions, asked of a world without processes, millions of times.
 //! - [`shells`]: real shells and what goes wrong between them and the server; the external stage runs it.
 //!   [`world`] is where they and the torture live.
 //! - [`pty`]: a terminal with a program in it.
@@ -30,6 +31,7 @@ mod process;
 mod pty;
 mod server;
 mod shells;
+mod simulate;
 mod test;
 mod torture;
 mod tracked;
@@ -58,6 +60,8 @@ enum Chore {
     Torture(torture::Options),
     /// Change inputs at random at every door, and hold what comes of it to the laws of each
     Fuzz(fuzz::Options),
+    /// Run client and server in a world of which each seed decides every fault
+    Simulate(simulate::Options),
     /// Open and end real shells, and check what the server says of them
     #[command(hide = true)]
     Shells(shells::Options),
@@ -81,6 +85,7 @@ fn main() -> ExitCode {
         Chore::Bench(options) => bench::run(&options),
         Chore::Torture(options) => torture::run(&options),
         Chore::Fuzz(options) => fuzz::run(&options),
+        Chore::Simulate(options) => simulate::run(&options),
         Chore::Shells(options) => shells::run(&options),
         Chore::Baseline => baseline::serve(),
         Chore::TrackedShell(options) => tracked::run(&options),

@@ -127,6 +127,21 @@ pub(crate) struct Ask<'a> {
     pub(crate) answer_bytes_max: usize,
 }
 
+impl Ask<'_> {
+    /// Gives it as a request, or says why it cannot be one.
+    pub(crate) fn request(self) -> Result<Request<Bytes>, String> {
+        let mut request = Request::builder().method(self.method).uri(self.path);
+        if let Some((media_type, _)) = &self.body {
+            request = request.header(CONTENT_TYPE, *media_type);
+        }
+        if let Some(token) = self.token {
+            request = request.header(AUTHORIZATION, bearer(token)?);
+        }
+        let body = self.body.map(|(_, body)| body).unwrap_or_default();
+        request.body(body).map_err(|error| error.to_string())
+    }
+}
+
 impl Connection {
     /// Connects.
     ///
@@ -191,27 +206,10 @@ impl Connection {
     /// # Errors
     ///
     /// When the connection breaks, or the answer is too long or too late.
-    pub(crate) async fn ask(
-        &mut self,
-        ask: Ask<'_>,
-    ) -> Result<(Response<()>, Bytes), ConnectionError> {
-        let mut request = Request::builder().method(ask.method).uri(ask.path);
-        if let Some((media_type, _)) = &ask.body {
-            request = request.header(CONTENT_TYPE, *media_type);
-        }
-        if let Some(token) = ask.token {
-            request = request.header(
-                AUTHORIZATION,
-                bearer(token).map_err(|what| self.broken(what))?,
-            );
-        }
-        let body = ask.body.map(|(_, body)| body).unwrap_or_default();
-        let request = request
-            .body(body)
-            .map_err(|error| self.broken(error.to_string()))?;
-        let answer = self.send(request, ask.patience, ask.answer_bytes_max);
-        let (head, body) = answer.await?.into_parts();
-        Ok((Response::from_parts(head, ()), body))
+    pub(crate) async fn ask(&mut self, ask: Ask<'_>) -> Result<Response<Bytes>, ConnectionError> {
+        let (patience, answer_bytes_max) = (ask.patience, ask.answer_bytes_max);
+        let request = ask.request().map_err(|what| self.broken(what))?;
+        self.send(request, patience, answer_bytes_max).await
     }
 
     /// Sends a request, whose `Host` this adds, and reads the whole answer: at most `answer_bytes_max` bytes within

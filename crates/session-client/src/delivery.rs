@@ -12,21 +12,25 @@ pub mod adoption;
 pub mod answer;
 mod batch;
 pub mod breaker;
+pub(crate) mod listener;
 pub mod retry;
 pub mod target;
 pub mod timing;
 pub(crate) mod transport;
 
 use std::{
-    fs,
-    os::unix::fs::MetadataExt,
     sync::{Mutex, MutexGuard, PoisonError},
     time::Instant,
 };
 
 use tracing::{debug, info, warn};
 
-use crate::{Clock, Credential, spool::SpoolFile, token::Scopes};
+use crate::{
+    Clock, Credential,
+    network::{Network, Socket},
+    spool::SpoolFile,
+    token::Scopes,
+};
 use answer::{Answer, Kind};
 use batch::Pass;
 use breaker::CircuitBreaker;
@@ -53,6 +57,7 @@ pub enum Outcome {
 pub struct Courier {
     target: Target,
     credential: Option<Credential>,
+    network: Network,
     timing: Timing,
     transport: Option<Transport>,
     breaker: CircuitBreaker,
@@ -66,9 +71,6 @@ pub struct Courier {
     clock: Clock,
 }
 
-/// What tells a socket from the next one at its path: inode, and when that was last changed, for inodes are used again.
-type Socket = (u64, i64, i64);
-
 impl Courier {
     /// Makes a courier; it connects when there is something to bring.
     pub fn new(target: Target, clock: Clock) -> Self {
@@ -80,6 +82,7 @@ impl Courier {
         Self {
             target,
             credential: None,
+            network: Network::system(),
             transport: None,
             breaker: CircuitBreaker::new(timing.cooldown),
             retry: Retry::new(timing.retry_first, timing.cooldown),
@@ -96,6 +99,12 @@ impl Courier {
     #[must_use]
     pub fn with_credential(self, credential: Option<Credential>) -> Self {
         Self { credential, ..self }
+    }
+
+    /// Lets it go over another network than the machine's.
+    #[must_use]
+    pub fn over(self, network: Network) -> Self {
+        Self { network, ..self }
     }
 
     /// Gives where it brings events.
@@ -136,8 +145,7 @@ impl Courier {
         let Target::Local { socket, .. } = &self.target else {
             return None;
         };
-        let found = fs::symlink_metadata(socket).ok()?;
-        Some((found.ino(), found.ctime(), found.ctime_nsec()))
+        self.network.at_socket(socket).ok()
     }
 
     /// Brings what waits in the files, in the order of each, until nothing waits or a call fails. A file with an event
@@ -204,7 +212,7 @@ impl Courier {
 
     /// Allows a call, or says until when there is none.
     fn may_call(&mut self) -> Result<(), Instant> {
-        let now = Instant::now();
+        let now = instant();
         if self.in_call {
             // Nobody waited for the answer, so that a probe would stay one for ever.
             self.record(&Err::<(), _>(CallError::new("the last call was given up")));
@@ -248,7 +256,9 @@ impl Courier {
         let token = token.as_deref();
         let mut transport = match self.transport.take() {
             Some(transport) if !transport.is_closed() => transport,
-            Some(_) | None => Transport::connect(&self.target, token, &self.timing).await?,
+            Some(_) | None => {
+                Transport::connect(&self.network, &self.target, token, &self.timing).await?
+            }
         };
         let messages = messages(&transport);
         let answers = if messages.is_empty() {
@@ -266,7 +276,7 @@ impl Courier {
     fn record<T>(&mut self, outcome: &Result<T, CallError>) {
         self.in_call = false;
         let was_open = self.breaker.open_until().is_some();
-        self.breaker.record(outcome.is_ok(), Instant::now());
+        self.breaker.record(outcome.is_ok(), instant());
         self.log(outcome.as_ref().err(), was_open);
         match outcome {
             Ok(_) => {
@@ -303,7 +313,7 @@ impl Courier {
 
     /// Says when to try again after a failed call.
     fn back_off(&mut self, error: &CallError) -> Instant {
-        let now = Instant::now();
+        let now = instant();
         let until = match self.retry.failed(fastrand::f64(), error.retry_after) {
             Some(wait) => now + wait,
             None => {
@@ -323,6 +333,11 @@ fn with_cause(error: &(dyn std::error::Error + 'static)) -> String {
         Some(source) => format!("{error}: {source}"),
         None => error.to_string(),
     }
+}
+
+/// Gives the time by which is waited: the runtime's, which a test lets go by as it likes.
+pub(crate) fn instant() -> Instant {
+    tokio::time::Instant::now().into_std()
 }
 
 /// A file is whole whatever its last user did: each step leaves it so.

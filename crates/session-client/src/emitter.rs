@@ -27,15 +27,16 @@ use session_model::{
     words::SessionEndType,
 };
 use tokio::sync::Notify;
-use uuid::Uuid;
 
 use crate::{
     Clock, Credential,
-    delivery::{adoption::event_json, locked, target::Target, timing::Timing},
+    delivery::{adoption::event_json, instant, locked, target::Target, timing::Timing},
+    fresh_id::fresh_id,
     identity::{Identity, PARENT_SESSION_ID},
     leaving::Door,
+    network::Network,
     settings::Settings,
-    spool::{Bounds, Dropped, Spool, SpoolFile},
+    spool::{Bounds, Disk, Dropped, Spool, SpoolFile},
 };
 
 pub use status::{Connection, Status, Storage};
@@ -78,6 +79,8 @@ struct Shared {
     storage: Storage,
     /// State folders in whose spools dead shells may have left something; none where the spool is not used.
     folders: Vec<PathBuf>,
+    disk: Disk,
+    network: Network,
     target: Target,
     credential: Option<Credential>,
     door: Door,
@@ -86,7 +89,8 @@ struct Shared {
     /// What the start event told of what was dropped, and where that is counted.
     told: Option<(Dropped, Spool)>,
     clock: Clock,
-    began: Boottime,
+    /// When the session began, since boot.
+    began: Duration,
     commands: AtomicU64,
     errors: AtomicU64,
     sequence: AtomicU64,
@@ -114,23 +118,6 @@ struct Delivery {
     finished: bool,
     refused: Option<String>,
     unusable: Vec<String>,
-}
-
-/// A clock that counts suspension, as the length of a session should.
-#[derive(Clone, Copy, Debug)]
-struct Boottime(Duration);
-
-impl Boottime {
-    fn now() -> Self {
-        let now = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
-        let seconds = u64::try_from(now.tv_sec).unwrap_or_default();
-        let nanoseconds = u32::try_from(now.tv_nsec).unwrap_or_default();
-        Self(Duration::new(seconds, nanoseconds))
-    }
-
-    fn elapsed(self) -> Duration {
-        Self::now().0.saturating_sub(self.0)
-    }
 }
 
 impl Emitter {
@@ -172,6 +159,13 @@ impl Emitter {
             drop(delivery);
             background::spawn(&self.shared);
         }
+    }
+
+    /// Delivers as [`Self::deliver`] does, but as a part of the task that waits for it, until the session is over and all of
+    /// it delivered. Given up half way, it leaves what waits to others, as the death of the process does.
+    pub async fn deliver_here(&self) {
+        self.shared.delivery().running = true;
+        background::run(Arc::clone(&self.shared)).await;
     }
 
     /// Tells how the delivery goes.
@@ -246,11 +240,8 @@ impl Emitter {
             let _ = file.append_end(json);
         }
         shared.wake.notify_one();
-        let hopeless = |delivery: &Delivery| {
-            delivery
-                .silent_until
-                .is_some_and(|until| until > Instant::now())
-        };
+        let hopeless =
+            |delivery: &Delivery| delivery.silent_until.is_some_and(|until| until > instant());
         let budget = if shared.delivery().running {
             shared.timing.exit_max
         } else {
@@ -289,15 +280,17 @@ impl Shared {
     }
 
     fn end_event(&self, ending: Ending) -> SessionEndEvent {
+        let now = self.clock.now();
+        let lasted = self.clock.since_boot().saturating_sub(self.began);
         SessionEndEvent {
             session_id: self.session_id.clone(),
-            timestamp: self.clock.now(),
+            timestamp: now,
             event_type: SessionEndType,
             metadata: session_model::Metadata::default(),
-            event_id: session_model::EventId::new(Uuid::now_v7()),
+            event_id: Some(fresh_id(now)),
             exit_reason: Some(ending.reason),
             exit_code: Integer::new(i64::from(ending.exit_code)).ok(),
-            duration_seconds: Some(Number::saturating(self.began.elapsed().as_secs_f64())),
+            duration_seconds: Some(Number::saturating(lasted.as_secs_f64())),
             command_count: Self::count(&self.commands),
             error_count: Self::count(&self.errors),
             last_error: self.last_error(),

@@ -12,15 +12,18 @@
 //! - [`policy`]: what `config.yaml` asks of the shells of a component.
 //! - [`token`]: what tells a server who somebody is, and the secrets that make it.
 //! - [`state_folder`] is where server and client of one user meet.
-//! - [`clock`]: wall time, passed in.
+//! - [`clock`], [`spool::disk`] and [`network`]: time, disk and network, passed in, so that all of this can be run in a world
+//!   of which every accident is chosen.
 
 pub mod clock;
 mod connection;
 pub mod credential;
 pub mod delivery;
 pub mod emitter;
+mod fresh_id;
 pub mod identity;
 pub mod leaving;
+pub mod network;
 pub mod policy;
 mod problem;
 mod reader;

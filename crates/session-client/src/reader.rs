@@ -232,7 +232,8 @@ impl Reader {
             patience: ANSWER_TIMEOUT,
             answer_bytes_max: ANSWER_BYTES_MAX,
         };
-        let (head, body) = self.connection.ask(ask).await?;
+        let (head, body) = self.connection.ask(ask).await?.into_parts();
+        let head = Response::from_parts(head, ());
         if head.status().is_success() {
             return Ok((head, body));
         }

@@ -8,7 +8,8 @@ use crate::{
     Credential,
     delivery::{answer::for_people, target::Target, timing::Timing},
     leaving::{Door, redaction::Rules},
-    spool::Bounds,
+    network::Network,
+    spool::{Bounds, Disk},
     state_folder,
 };
 
@@ -44,8 +45,12 @@ pub struct Settings {
     pub door: Door,
     /// How much may wait.
     pub bounds: Bounds,
-    /// How long things take; no variable sets it.
+    /// How long things take; no variable sets it, nor what follows.
     pub timing: Timing,
+    /// On which disk.
+    pub disk: Disk,
+    /// Over which network.
+    pub network: Network,
 }
 
 impl Settings {
@@ -87,6 +92,8 @@ impl Settings {
             door: Door::new(rules),
             bounds,
             timing: Timing::default(),
+            disk: Disk::system(),
+            network: Network::system(),
         };
         let notices = reading.notices.iter().map(|notice| for_people(notice));
         (settings, notices.collect())

@@ -40,13 +40,15 @@
 //! `session-buddy event-buffer replay`) **adopts** it: cuts a torn tail; where there is no end, appends an end with
 //! `exit_reason` `lost`, so that a second adopter sends the same one; delivers what is not acknowledged; removes it.
 //! After a damaged record (a flipped bit) reading goes on at the next record that is whole; what a damaged
-//! acknowledgement forgot is sent again, which a server answers alike. A file without any whole record moves to
-//! `refused/`.
+//! acknowledgement forgot is sent again, which a server answers alike. A file in which no event is whole, and none was ever
+//! taken, says nothing, not even that a shell died, for its shell may go on without it: it moves to `refused/`. An empty one
+//! is removed; who has just made it sees that once it has the lock, and makes another.
 //!
 //! A file is looked at only if it is a regular file of our own, no symbolic link and with no second name. Anything else in the
 //! folder, and a file that does not begin with the magic, is left as it is and reported.
 
 mod contents;
+pub mod disk;
 mod dropped;
 mod file;
 mod folder;
@@ -56,6 +58,7 @@ mod look;
 mod properties;
 
 pub use contents::{Acknowledged, Contents, Event, EventKind, Header, Refused, Unreadable};
+pub use disk::Disk;
 pub use dropped::Dropped;
 pub use file::{Adoption, SpoolError, SpoolFile};
 pub use folder::{Bounds, Spool};

@@ -16,7 +16,7 @@ use session_client::{
         adoption::{Adopter, Report},
         target::Target,
     },
-    spool::{Bounds, Header, Spool},
+    spool::{Bounds, Disk, Header, Spool},
     state_folder,
 };
 use session_model::SessionId;
@@ -55,6 +55,7 @@ pub(super) fn spawn(
         accepts: Box::new(is_here(&socket, &authority)),
         include_refused: false,
         clock: clock.clone(),
+        disk: Disk::system(),
     };
     let keeper = Keeper {
         state_folder: state_folder.to_owned(),

@@ -251,6 +251,9 @@ impl Detector {
                 }
             }
         }
+        // Rows that lie beside each other are written together, and in the same order each time.
+        due.expired.sort_unstable();
+        due.gone.sort_unstable();
         due
     }
 

@@ -20,6 +20,7 @@ mod network;
 mod permissions;
 mod rules;
 mod shell;
+mod simulation;
 mod stdio;
 mod storage;
 mod tampering;

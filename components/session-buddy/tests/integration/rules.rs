@@ -1,7 +1,7 @@
 //! The rules about sessions, over a store of plain memory and over the real one.
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeMap, HashMap},
     sync::{
         Arc, Mutex,
         atomic::{AtomicI64, AtomicU64, Ordering},
@@ -72,10 +72,29 @@ impl TestClock {
 
 /// The simplest store there is: what the real one must equal.
 #[derive(Default)]
-struct ModelStore(Mutex<HashMap<SessionId, Standing>>, Mutex<Vec<Act>>);
+pub(crate) struct ModelStore(Mutex<HashMap<SessionId, Standing>>, Mutex<Vec<Act>>);
 
 impl ModelStore {
-    fn make(&self, change: Box<dyn Change>) -> Verdict {
+    /// Gives what it holds now to another one, as a backup does.
+    pub(crate) fn copy(&self) -> Self {
+        let (sessions, acts) = (self.0.lock().unwrap(), self.1.lock().unwrap());
+        Self(Mutex::new(sessions.clone()), Mutex::new(acts.clone()))
+    }
+
+    /// Gives its sessions, by id.
+    pub(crate) fn sessions(&self) -> BTreeMap<SessionId, Standing> {
+        let sessions = self.0.lock().unwrap();
+        sessions
+            .iter()
+            .map(|(id, it)| (id.clone(), it.clone()))
+            .collect()
+    }
+
+    pub(crate) fn standing(&self, id: &SessionId) -> Option<Standing> {
+        self.0.lock().unwrap().get(id).cloned()
+    }
+
+    pub(crate) fn make(&self, change: Box<dyn Change>) -> Verdict {
         let mut sessions = self.0.lock().unwrap();
         let id = change.session_id().clone();
         let standing = sessions.get(&id).cloned();

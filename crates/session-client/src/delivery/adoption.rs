@@ -7,13 +7,14 @@ use session_model::{
     words::{LostCause, SessionEndType},
 };
 use tokio::task::yield_now;
-use uuid::Uuid;
 
 use super::{Courier, Outcome, target::Target};
 use crate::{
-    Clock, Credential, identity,
+    Clock, Credential,
+    fresh_id::fresh_id,
+    identity,
     leaving::Door,
-    spool::{Adoption, Contents, Header, SpoolError, SpoolFile},
+    spool::{Adoption, Contents, Disk, Header, SpoolError, SpoolFile},
 };
 
 /// How many files are adopted at a time: as many as one request to a server of ours carries.
@@ -29,6 +30,8 @@ pub struct Adopter {
     pub include_refused: bool,
     /// Wall time, for what it reports.
     pub clock: Clock,
+    /// Where the files are.
+    pub disk: Disk,
 }
 
 /// What came of it.
@@ -112,7 +115,7 @@ impl Adopter {
 
     /// Takes a file of a dead shell, its end written where it had none.
     fn adopt(&self, path: PathBuf, report: &mut Report) -> Option<SpoolFile> {
-        match SpoolFile::adopt(&path) {
+        match SpoolFile::adopt_on(&self.disk, &path) {
             Ok(Adoption::Adopted { file, .. }) if !(self.accepts)(&file.contents().header) => {
                 report.elsewhere += 1;
             }
@@ -149,7 +152,7 @@ impl Adopter {
             timestamp: now,
             event_type: SessionEndType,
             metadata: session_model::Metadata::default(),
-            event_id: session_model::EventId::new(Uuid::now_v7()),
+            event_id: Some(fresh_id(now)),
             exit_reason: Some(ExitReason::Lost),
             exit_code: None,
             duration_seconds: None,
@@ -285,6 +288,7 @@ mod tests {
             accepts: Box::new(|_| true),
             include_refused: false,
             clock: Clock::system(),
+            disk: Disk::system(),
         };
         let report = adopter.run(paths.into_iter(), &mut courier).await;
         assert_eq!(

@@ -1,6 +1,5 @@
 //! How events travel.
 
-mod listener;
 mod mcp;
 mod ours;
 
@@ -13,7 +12,10 @@ use super::{
     target::Target,
     timing::Timing,
 };
-use crate::connection::{Connection, ConnectionError, Destination};
+use crate::{
+    connection::{ConnectionError, Destination},
+    network::Network,
+};
 use mcp::Mcp;
 use ours::Ours;
 
@@ -70,37 +72,49 @@ pub(crate) enum Transport {
 impl Transport {
     /// Connects. `token` goes where tokens may be asked for.
     pub(crate) async fn connect(
+        network: &Network,
         target: &Target,
         token: Option<&str>,
         timing: &Timing,
     ) -> Result<Self, CallError> {
         let connected =
-            tokio::time::timeout(timing.call_max, Self::to(target, token, timing)).await;
+            tokio::time::timeout(timing.call_max, Self::to(network, target, token, timing)).await;
         connected.unwrap_or_else(|_| Err(late(timing.call_max)))
     }
 
-    async fn to(target: &Target, token: Option<&str>, timing: &Timing) -> Result<Self, CallError> {
+    async fn to(
+        network: &Network,
+        target: &Target,
+        token: Option<&str>,
+        timing: &Timing,
+    ) -> Result<Self, CallError> {
         match target {
             Target::Local { socket, authority } => {
-                let refused = match Connection::to(Destination::Socket(socket.clone())).await {
-                    Ok(connection) => return Ok(Self::Ours(Ours::new(connection))),
+                let refused = match network.connect(Destination::Socket(socket.clone())).await {
+                    Ok(link) => return Ok(Self::Ours(Ours::new(link))),
                     Err(error) => error,
                 };
-                if is_nobody(&refused) && listener::is_there(authority).await {
-                    Self::to_url(&format!("http://{authority}/mcp"), token, timing).await
+                if is_nobody(&refused) && network.is_there(authority).await {
+                    let url = format!("http://{authority}/mcp");
+                    Self::to_url(network, &url, token, timing).await
                 } else {
                     Err(refused.into())
                 }
             }
-            Target::Url(url) => Self::to_url(url, token, timing).await,
+            Target::Url(url) => Self::to_url(network, url, token, timing).await,
             Target::Program(path) => Mcp::start(path).await.map(Box::new).map(Self::Mcp),
         }
     }
 
-    async fn to_url(url: &str, token: Option<&str>, timing: &Timing) -> Result<Self, CallError> {
+    async fn to_url(
+        network: &Network,
+        url: &str,
+        token: Option<&str>,
+        timing: &Timing,
+    ) -> Result<Self, CallError> {
         if let Ok(destination) = url.parse::<Destination>() {
-            let connection = Connection::to(destination).await?;
-            if let Some(ours) = Ours::recognise(connection, timing.health_max).await {
+            let link = network.connect(destination).await?;
+            if let Some(ours) = Ours::recognise(link, timing.health_max).await {
                 return Ok(Self::Ours(ours));
             }
         }
@@ -109,7 +123,7 @@ impl Transport {
     }
 
     /// Tells whether who speaks is said by a token: at a Unix socket the kernel says it.
-    pub(crate) const fn takes_token(&self) -> bool {
+    pub(crate) fn takes_token(&self) -> bool {
         match self {
             Self::Ours(ours) => ours.takes_token(),
             Self::Mcp(_) => true,
@@ -199,7 +213,8 @@ mod tests {
         other.set_nonblocking(true).unwrap();
         let authority = other.local_addr().unwrap().to_string();
         let target = Target::Local { socket, authority };
-        let refused = Transport::connect(&target, None, &Timing::default()).await;
+        let refused =
+            Transport::connect(&Network::system(), &target, None, &Timing::default()).await;
         assert!(refused.is_err_and(|error| error.cause.starts_with("no server answers at unix:")));
         assert_eq!(
             other.accept().unwrap_err().kind(),

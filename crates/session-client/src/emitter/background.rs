@@ -15,7 +15,7 @@ use crate::{
         Courier, Outcome,
         adoption::{Adopter, Report, event_json, speaks_for},
         answer::{Answer, Kind, for_people},
-        locked,
+        instant, locked,
         transport::Message,
     },
     spool::{Dropped, Spool},
@@ -38,12 +38,17 @@ pub(super) fn spawn(shared: &Arc<Shared>) {
             step_back();
             let runtime = runtime::Builder::new_current_thread().enable_all().build();
             match runtime {
-                Ok(runtime) => runtime.block_on(Background::new(shared).run()),
+                Ok(runtime) => runtime.block_on(run(shared)),
                 Err(error) => shared.failed(&format!("cannot deliver: {error}")),
             }
         });
     // The status then stays `connecting`, which is as much as anybody knows.
     drop(spawned);
+}
+
+/// Delivers until the session is over.
+pub(super) async fn run(shared: Arc<Shared>) {
+    Background::new(shared).run().await;
 }
 
 /// Lets the shell's own thread run first. A thread that may not is as quick as any other.
@@ -71,14 +76,15 @@ impl Background {
     fn new(shared: Arc<Shared>) -> Self {
         let destination = shared.target.to_string();
         let (credential, target) = (shared.credential.clone(), shared.target.clone());
-        let now = Instant::now();
+        let now = instant();
         Self {
             courier: Courier::with_timing(
                 shared.target.clone(),
                 shared.clock.clone(),
                 shared.timing,
             )
-            .with_credential(shared.credential.clone()),
+            .with_credential(shared.credential.clone())
+            .over(shared.network.clone()),
             adopter: Adopter {
                 reported_by: format!("session {}", shared.session_id),
                 accepts: Box::new(move |header| {
@@ -86,6 +92,7 @@ impl Background {
                 }),
                 include_refused: false,
                 clock: shared.clock.clone(),
+                disk: shared.disk.clone(),
             },
             // Shells that began together need not beat together.
             heartbeat_at: now + shared.timing.heartbeat.mul_f64(0.5 + fastrand::f64() / 2.0),
@@ -105,10 +112,10 @@ impl Background {
             if self.finish() {
                 return;
             }
-            let now = Instant::now();
+            let now = instant();
             if now >= self.adopt_at {
                 self.look_after_others(outcome.is_none()).await;
-                self.adopt_at = Instant::now() + timing.adoption;
+                self.adopt_at = instant() + timing.adoption;
                 self.publish();
                 continue;
             }
@@ -122,9 +129,11 @@ impl Background {
                 None => due,
                 Some(until) => due.min(until).min(now + jittered(timing.look)),
             };
+            // In order, so that nothing is left to chance.
             tokio::select! {
+                biased;
                 () = self.shared.wake.notified() => {}
-                () = time::sleep_until(until.into()) => self.courier.look_for_recovery(Instant::now()),
+                () = time::sleep_until(until.into()) => self.courier.look_for_recovery(instant()),
             }
         }
     }
@@ -140,7 +149,7 @@ impl Background {
 
     /// Tells the shell's thread how it goes.
     fn publish(&mut self) {
-        let now = Instant::now();
+        let now = instant();
         let (was_delivered, refused) = {
             let file = locked(&self.shared.file);
             let contents = file.contents();
@@ -195,7 +204,7 @@ impl Background {
     }
 
     async fn heartbeat(&mut self) {
-        self.heartbeat_at = Instant::now() + self.shared.timing.heartbeat;
+        self.heartbeat_at = instant() + self.shared.timing.heartbeat;
         let shared = &self.shared;
         let (due, known_as, component) = {
             let file = locked(&shared.file);
@@ -241,14 +250,15 @@ impl Background {
     async fn look_after_others(&mut self, online: bool) {
         let folders = self.shared.folders.iter();
         let spools: Vec<_> = folders
-            .filter_map(|folder| Spool::open_existing(folder).ok()?)
+            .filter_map(|folder| Spool::existing_on(self.shared.disk.clone(), folder).ok()?)
             .collect();
         if online {
-            let paths = spools.iter().filter_map(|spool| spool.files().ok());
+            let files = spools.iter().filter_map(|spool| spool.files().ok());
+            let paths: Vec<_> = files.collect();
             tokio::select! {
                 biased;
                 () = self.shared.wake.notified() => return,
-                report = self.adopter.run(paths.flatten(), &mut self.courier) => {
+                report = self.adopter.run(paths.into_iter().flatten(), &mut self.courier) => {
                     self.shared.delivery().unusable = lines(&report);
                 }
             }

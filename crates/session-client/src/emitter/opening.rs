@@ -8,21 +8,21 @@ use std::{
 
 use serde_json::json;
 use session_model::{
-    EventId, SessionStartEvent, Text,
+    EventId, SessionStartEvent, Text, Timestamp,
     text::Integer,
     words::{EventVersion, SessionStartType},
 };
 use tokio::sync::Notify;
-use uuid::Uuid;
 
-use super::{Beginning, Boottime, Delivery, Shared, Storage};
+use super::{Beginning, Delivery, Shared, Storage};
 use crate::{
     Clock,
     delivery::{adoption::event_json, answer::for_people},
+    fresh_id::fresh_id,
     identity::{self, Identity},
     leaving::Door,
     settings::Settings,
-    spool::{Dropped, Header, Spool, SpoolFile},
+    spool::{Disk, Dropped, Header, Spool, SpoolFile},
 };
 
 pub(super) fn open(
@@ -35,7 +35,7 @@ pub(super) fn open(
         Some(_) => Vec::new(),
         None => settings.state_folders.clone(),
     };
-    let told = to_tell(&folders);
+    let told = to_tell(&settings.disk, &folders);
     if let Some((dropped, _)) = &told {
         beginning
             .metadata
@@ -45,7 +45,8 @@ pub(super) fn open(
         .process
         .as_ref()
         .map(|process| process.boot_id.to_string());
-    let emitter_id = fresh_id();
+    let (now, began) = (clock.now(), clock.since_boot());
+    let emitter_id = fresh_id(now);
     let heartbeat = settings.timing.heartbeat;
     let start = start_event(
         identity,
@@ -53,7 +54,7 @@ pub(super) fn open(
         emitter_id,
         heartbeat,
         &settings.door,
-        &clock,
+        now,
     );
     let session_id = start.session_id();
     let header = Header {
@@ -71,6 +72,8 @@ pub(super) fn open(
         file: Mutex::new(file),
         storage,
         folders,
+        disk: settings.disk.clone(),
+        network: settings.network.clone(),
         target: settings.target.clone(),
         credential: settings.credential.clone(),
         door: settings.door.clone(),
@@ -78,7 +81,7 @@ pub(super) fn open(
         timing: settings.timing,
         told,
         clock,
-        began: Boottime::now(),
+        began,
         commands: AtomicU64::new(0),
         errors: AtomicU64::new(0),
         sequence: AtomicU64::new(1),
@@ -91,9 +94,9 @@ pub(super) fn open(
 }
 
 /// Looks for what the bounds have cost, and where that is counted.
-fn to_tell(folders: &[PathBuf]) -> Option<(Dropped, Spool)> {
+fn to_tell(disk: &Disk, folders: &[PathBuf]) -> Option<(Dropped, Spool)> {
     folders.iter().find_map(|folder| {
-        let spool = Spool::open_existing(folder).ok()??;
+        let spool = Spool::existing_on(disk.clone(), folder).ok()??;
         let dropped = spool.dropped().ok()??;
         Some((dropped, spool))
     })
@@ -108,7 +111,7 @@ fn store(
     notices: &mut Vec<String>,
 ) -> (SpoolFile, Storage) {
     for folder in folders {
-        match spooled(folder, header.clone(), start.clone()) {
+        match spooled(&settings.disk, folder, header.clone(), start.clone()) {
             Ok(stored) => return stored,
             Err(problem) => notices.push(problem),
         }
@@ -127,9 +130,14 @@ fn store(
     (file, Storage::Memory { cause })
 }
 
-fn spooled(folder: &Path, header: Header, start: String) -> Result<(SpoolFile, Storage), String> {
-    let spool = Spool::open(folder).map_err(|error| with_cause(&error))?;
-    let file = SpoolFile::create(spool.path(), header, start);
+fn spooled(
+    disk: &Disk,
+    folder: &Path,
+    header: Header,
+    start: String,
+) -> Result<(SpoolFile, Storage), String> {
+    let spool = Spool::open_on(disk.clone(), folder).map_err(|error| with_cause(&error))?;
+    let file = spool.create(header, start);
     let file = file.map_err(|error| with_cause(&error))?;
     Ok((file, Storage::Spool(spool.path().to_owned())))
 }
@@ -140,16 +148,16 @@ fn start_event(
     emitter_id: EventId,
     heartbeat: Duration,
     door: &Door,
-    clock: &Clock,
+    now: Timestamp,
 ) -> SessionStartEvent {
     let seconds = i64::try_from(heartbeat.as_secs().max(1)).unwrap_or(i64::MAX);
     SessionStartEvent {
         event_version: EventVersion,
-        event_id: fresh_id(),
+        event_id: fresh_id(now),
         event_type: SessionStartType,
         component_name: beginning.component,
         shell_type: door.text(&beginning.shell_type),
-        timestamp: clock.now(),
+        timestamp: now,
         pid: identity.pid,
         user: identity.user,
         hostname: identity.hostname,
@@ -170,10 +178,6 @@ fn start_event(
         emitter_id: Some(emitter_id),
         sequence: Integer::new(0).ok(),
     }
-}
-
-fn fresh_id() -> EventId {
-    EventId::new(Uuid::now_v7()).expect("a version 7 UUID is never nil")
 }
 
 fn note(dropped: &Dropped) -> serde_json::Value {

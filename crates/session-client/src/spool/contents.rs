@@ -234,6 +234,11 @@ impl Contents {
             .filter(|event| event.kind == EventKind::Start)
     }
 
+    /// Tells whether there is no event in it, and never was one that a server has taken.
+    pub(super) fn says_nothing(&self) -> bool {
+        self.events.is_empty() && !self.was_delivered() && self.refused.is_none()
+    }
+
     /// Tells whether the session has ended, or was found dead.
     pub fn has_ended(&self) -> bool {
         self.events

@@ -1,15 +1,11 @@
 //! What the bounds of the spool cost.
 
-use std::{
-    fs::{File, OpenOptions},
-    io::{self, Read, Seek, Write},
-    os::unix::fs::OpenOptionsExt,
-    path::Path,
-};
+use std::{io, path::Path};
 
-use rustix::fs::OFlags;
 use serde::{Deserialize, Serialize};
 use session_model::Timestamp;
+
+use super::disk::Drive;
 
 /// The file of the count.
 const FILE: &str = "dropped.json";
@@ -48,42 +44,29 @@ impl Dropped {
     }
 
     /// Reads the count; `None` for nothing.
-    pub(super) fn read(folder: &Path) -> io::Result<Option<Self>> {
-        let count = match opened(folder, OpenOptions::new().read(true)) {
-            Ok(file) => Self::of(&file)?,
+    pub(super) fn read(disk: &dyn Drive, folder: &Path) -> io::Result<Option<Self>> {
+        let count = match disk.read(&folder.join(FILE), BYTES_MAX) {
+            Ok(text) => Self::of(&text),
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(error),
         };
         Ok((count.sessions > 0).then_some(count))
     }
 
-    /// Changes the count under a lock.
-    pub(super) fn change(folder: &Path, change: impl FnOnce(Self) -> Self) -> io::Result<()> {
-        let mut options = OpenOptions::new();
-        options.read(true).write(true).create(true).truncate(false);
-        let mut file = opened(folder, &mut options)?;
-        file.lock()?;
-        let changed = change(Self::of(&file)?);
-        let text = serde_json::to_vec(&changed)?;
-        file.rewind()?;
-        file.write_all(&text)?;
-        file.set_len(text.len() as u64)
+    /// Changes the count, which nobody else changes meanwhile.
+    pub(super) fn change(
+        disk: &dyn Drive,
+        folder: &Path,
+        change: impl Fn(Self) -> Self,
+    ) -> io::Result<()> {
+        disk.change(&folder.join(FILE), BYTES_MAX, &mut |text| {
+            serde_json::to_vec(&change(Self::of(text))).expect("a count is plain data")
+        })
     }
 
-    /// Reads the count from its file. One that was cut off in the middle of a write has lost its number, not its
-    /// meaning.
-    fn of(file: &File) -> io::Result<Self> {
-        let mut text = Vec::new();
-        file.take(BYTES_MAX).read_to_end(&mut text)?;
-        Ok(serde_json::from_slice(&text).unwrap_or_default())
+    /// Reads the count from the text of its file. One that was cut off in the middle of a write has lost its number, not
+    /// its meaning.
+    fn of(text: &[u8]) -> Self {
+        serde_json::from_slice(text).unwrap_or_default()
     }
-}
-
-/// Opens the file of the count, and no link or pipe in its place.
-fn opened(folder: &Path, options: &mut OpenOptions) -> io::Result<File> {
-    let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK;
-    options
-        .mode(0o600)
-        .custom_flags(flags.bits().cast_signed())
-        .open(folder.join(FILE))
 }

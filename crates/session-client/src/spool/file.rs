@@ -2,21 +2,18 @@
 
 use std::{
     ffi::OsStr,
-    fs::{self, File, OpenOptions, TryLockError},
-    io::{self, Read, Write},
-    os::unix::fs::{MetadataExt, OpenOptionsExt},
+    io,
     path::{Path, PathBuf},
 };
 
 use nix::unistd::Uid;
-use rustix::fs::{FallocateFlags, OFlags, Timespec, Timestamps, fallocate, futimens};
 use session_model::Timestamp;
 
 use super::{
     contents::{Acknowledged, Contents, EventKind, Header, Record, Refused, Unreadable},
+    disk::{Disk, Drive, Found, OpenFile},
     format::{BODY_BYTES_MAX, MAGIC},
 };
-use crate::state_folder;
 
 /// The longest file that is read: 16 MiB. A file holds two events and what became of them.
 const FILE_BYTES_MAX: u64 = 16 * 1024 * 1024;
@@ -52,13 +49,17 @@ pub enum SpoolError {
 #[derive(Debug)]
 pub struct SpoolFile {
     contents: Contents,
-    disk: Option<Disk>,
+    place: Option<Place>,
 }
 
+/// Where a file is.
 #[derive(Debug)]
-struct Disk {
-    file: File,
+struct Place {
+    disk: Disk,
+    file: Box<dyn OpenFile>,
     path: PathBuf,
+    /// What a write that failed left behind could not be cut off.
+    torn: bool,
 }
 
 /// What became of an attempt to adopt a file.
@@ -86,33 +87,38 @@ impl SpoolFile {
     ///
     /// When the folder cannot be written or the event is too long; nothing is left behind.
     pub fn create(folder: &Path, header: Header, start: String) -> Result<Self, SpoolError> {
+        Self::create_on(&Disk::system(), folder, header, start)
+    }
+
+    pub(crate) fn create_on(
+        disk: &Disk,
+        folder: &Path,
+        header: Header,
+        start: String,
+    ) -> Result<Self, SpoolError> {
         let path = folder.join(format!("{}.spool", header.session_id));
         let error = |what| {
             let path = path.clone();
             move |source| SpoolError::Io { what, path, source }
         };
         let (bytes, contents) = beginning(header, start)?;
-        let file = OpenOptions::new()
-            .append(true)
-            .create_new(true)
-            .mode(0o600)
-            .custom_flags(OFlags::NOFOLLOW.bits().cast_signed())
-            .open(&path)
-            .map_err(error("make"))?;
-        // Only an adopter that looks at the empty file in passing can hold the lock, and lets go of it at once.
-        let written = file
-            .lock()
-            .and_then(|()| write_whole(&file, &bytes, 0))
-            .map_err(error("write"));
-        if let Err(error) = written {
+        let file = made(disk, &path).map_err(error("make"))?;
+        let written = write_whole(&*file, &bytes, 0);
+        if let Err(error) = written.map_err(|failed| error("write")(failed.source)) {
             // Best effort: an empty file says nothing.
-            let _ = fs::remove_file(&path);
+            let _ = disk.remove(&path);
             return Err(error);
         }
-        keep_room(&file, bytes.len() as u64);
+        keep_room(&*file, bytes.len() as u64);
+        let disk = disk.clone();
         Ok(Self {
             contents,
-            disk: Some(Disk { file, path }),
+            place: Some(Place {
+                disk,
+                file,
+                path,
+                torn: false,
+            }),
         })
     }
 
@@ -125,7 +131,7 @@ impl SpoolFile {
         let (_, contents) = beginning(header, start)?;
         Ok(Self {
             contents,
-            disk: None,
+            place: None,
         })
     }
 
@@ -135,63 +141,73 @@ impl SpoolFile {
     ///
     /// When the system refuses to read it, or to cut its torn tail.
     pub fn adopt(path: &Path) -> Result<Adoption, SpoolError> {
+        Self::adopt_on(&Disk::system(), path)
+    }
+
+    pub(crate) fn adopt_on(disk: &Disk, path: &Path) -> Result<Adoption, SpoolError> {
         let error = |source| SpoolError::Io {
             what: "adopt",
             path: path.to_owned(),
             source,
         };
-        let opened = OpenOptions::new()
-            .read(true)
-            .append(true)
-            .custom_flags((OFlags::NOFOLLOW | OFlags::NONBLOCK).bits().cast_signed())
-            .open(path);
-        let mut file = match opened {
+        let file = match disk.open(path) {
             Ok(file) => file,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Adoption::Gone),
             Err(source) => {
-                return match fs::symlink_metadata(path) {
-                    Ok(found) if !found.is_file() => {
+                return match disk.find(path) {
+                    Ok(found) if !found.is_file => {
                         Ok(Adoption::Foreign("it is no regular file".to_owned()))
                     }
                     _ => Err(error(source)),
                 };
             }
         };
-        let found = file.metadata().map_err(error)?;
+        let found = file.found().map_err(error)?;
         if let Some(why) = foreign(&found) {
             return Ok(Adoption::Foreign(why));
         }
-        match file.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => return Ok(Adoption::Owned),
-            Err(TryLockError::Error(source)) => return Err(error(source)),
+        if !file.try_lock().map_err(error)? {
+            return Ok(Adoption::Owned);
         }
         // Whoever had it before may have removed it while we waited for nothing.
-        if !fs::symlink_metadata(path).is_ok_and(|there| there.ino() == found.ino()) {
+        if !disk
+            .find(path)
+            .is_ok_and(|there| there.inode == found.inode)
+        {
             return Ok(Adoption::Gone);
         }
-        let mut bytes = Vec::new();
-        file.read_to_end(&mut bytes).map_err(error)?;
+        let bytes = file.read().map_err(error)?;
         let contents = match Contents::read(&bytes) {
             Ok(contents) => contents,
-            Err(Unreadable::Empty) if bytes.is_empty() => return Ok(Adoption::Owned),
+            Err(Unreadable::Empty) if bytes.is_empty() => {
+                // Its writer died before its first write, or takes the lock next and then sees that it is gone.
+                removed(disk.remove(path)).map_err(error)?;
+                return Ok(Adoption::Gone);
+            }
             Err(Unreadable::Empty) => {
                 // Its writer died in its first write, or all of it is damaged: nobody can tell.
-                set_aside(path).map_err(error)?;
+                set_aside(&**disk, path).map_err(error)?;
                 return Ok(Adoption::Gone);
             }
             Err(why) => return Ok(Adoption::Foreign(why.to_string())),
         };
-        let last_seen = modified(&file.metadata().map_err(error)?);
-        if contents.length < bytes.len() as u64 {
-            file.set_len(contents.length).map_err(error)?;
+        if contents.says_nothing() {
+            // Its first write stopped half way: its shell goes on without it, or was never known to anybody.
+            set_aside(&**disk, path).map_err(error)?;
+            return Ok(Adoption::Gone);
         }
-        let disk = Some(Disk {
+        let last_seen = file.found().map_err(error)?.modified;
+        if contents.length < bytes.len() as u64 {
+            file.cut(contents.length).map_err(error)?;
+        }
+        let place = Some(Place {
+            disk: disk.clone(),
             file,
             path: path.to_owned(),
+            torn: false,
         });
         Ok(Adoption::Adopted {
-            file: Box::new(Self { contents, disk }),
+            file: Box::new(Self { contents, place }),
             last_seen,
         })
     }
@@ -203,7 +219,7 @@ impl SpoolFile {
 
     /// Gives the file's path; `None` in memory.
     pub fn path(&self) -> Option<&Path> {
-        self.disk.as_ref().map(|disk| disk.path.as_path())
+        self.place.as_ref().map(|place| place.path.as_path())
     }
 
     /// Writes the end of the session. The first end stays.
@@ -284,21 +300,9 @@ impl SpoolFile {
     ///
     /// When the system refuses.
     pub fn touch(&self) -> io::Result<()> {
-        let Some(disk) = &self.disk else {
-            return Ok(());
-        };
-        let now = Timespec {
-            tv_sec: 0,
-            tv_nsec: rustix::fs::UTIME_NOW,
-        };
-        futimens(
-            &disk.file,
-            &Timestamps {
-                last_access: now,
-                last_modification: now,
-            },
-        )?;
-        Ok(())
+        self.place
+            .as_ref()
+            .map_or(Ok(()), |place| place.file.touch())
     }
 
     /// Removes a file with which nothing is left to do; one that was refused or is damaged moves to `refused/` instead,
@@ -308,20 +312,20 @@ impl SpoolFile {
     ///
     /// When the system refuses.
     pub fn finish(&self) -> Result<(), SpoolError> {
-        let Some(disk) = &self.disk else {
+        let Some(Place { disk, path, .. }) = &self.place else {
             return Ok(());
         };
         let error = |what| {
-            let path = disk.path.clone();
+            let path = path.clone();
             move |source| SpoolError::Io { what, path, source }
         };
-        let folder = disk.path.parent().and_then(Path::file_name);
+        let folder = path.parent().and_then(Path::file_name);
         let aside = folder == Some(OsStr::new(REFUSED_FOLDER));
         let keep = self.contents.refused.is_some() || (self.contents.damaged_bytes > 0 && !aside);
         match (keep, aside) {
             (true, true) => Ok(()),
-            (true, false) => set_aside(&disk.path).map_err(error("set aside")),
-            (false, _) => removed(fs::remove_file(&disk.path)).map_err(error("remove")),
+            (true, false) => set_aside(&**disk, path).map_err(error("set aside")),
+            (false, _) => removed(disk.remove(path)).map_err(error("remove")),
         }
     }
 
@@ -331,12 +335,12 @@ impl SpoolFile {
     ///
     /// When the system refuses.
     pub fn discard(self) -> Result<(), SpoolError> {
-        let Some(disk) = self.disk else {
+        let Some(Place { disk, path, .. }) = self.place else {
             return Ok(());
         };
-        fs::remove_file(&disk.path).map_err(|source| SpoolError::Io {
+        disk.remove(&path).map_err(|source| SpoolError::Io {
             what: "remove",
-            path: disk.path,
+            path,
             source,
         })
     }
@@ -345,25 +349,64 @@ impl SpoolFile {
     fn append(&mut self, record: Record) -> Result<(), SpoolError> {
         let mut bytes = Vec::new();
         record.encode(&mut bytes);
+        let mended = self.mend();
         let before = self.contents.length;
         let is_note = matches!(record, Record::Acknowledged(_) | Record::Problem(_));
         self.contents.take(record, before + bytes.len() as u64);
-        let Some(disk) = &self.disk else {
+        let Some(place) = &mut self.place else {
             return Ok(());
         };
         if is_note && before > NOTES_BYTES_MAX {
             self.contents.length = before;
             return Ok(());
         }
-        write_whole(&disk.file, &bytes, before).map_err(|source| {
+        let written = mended
+            .map_err(|source| Unwritten { source, torn: true })
+            .and_then(|()| write_whole(&*place.file, &bytes, before));
+        written.map_err(|Unwritten { source, torn }| {
             // The file is as it was, and so is the place of its next record.
             self.contents.length = before;
+            place.torn = torn;
             SpoolError::Io {
                 what: "write",
-                path: disk.path.clone(),
+                path: place.path.clone(),
                 source,
             }
         })
+    }
+
+    /// Cuts off what a write left behind that failed, or counts it in: else the next one that fails would cut off what
+    /// was written whole in between.
+    fn mend(&mut self) -> io::Result<()> {
+        let Some(place) = self.place.as_mut().filter(|place| place.torn) else {
+            return Ok(());
+        };
+        if place.file.cut(self.contents.length).is_err() {
+            self.contents.length = place.file.found()?.length;
+        }
+        place.torn = false;
+        Ok(())
+    }
+}
+
+/// Makes a file and takes its lock.
+fn made(disk: &Disk, path: &Path) -> io::Result<Box<dyn OpenFile>> {
+    loop {
+        let file = disk.create(path)?;
+        // Only an adopter that looks at the empty file in passing can hold the lock, and lets go of it at once.
+        let there = file
+            .lock()
+            .and_then(|()| Ok((disk.find(path), file.found()?)));
+        match there {
+            Ok((Ok(there), found)) if there.inode == found.inode => return Ok(file),
+            // That adopter took it for one whose writer is dead.
+            Ok((Err(error), _)) if error.kind() == io::ErrorKind::NotFound => {}
+            Ok((Err(error), _)) | Err(error) => {
+                let _ = disk.remove(path);
+                return Err(error);
+            }
+            Ok((Ok(_), _)) => return Err(io::ErrorKind::AlreadyExists.into()),
+        }
     }
 }
 
@@ -390,22 +433,30 @@ const fn check_length(event: &str) -> Result<(), SpoolError> {
     }
 }
 
+/// A write that failed.
+struct Unwritten {
+    source: io::Error,
+    /// A part of it may be there still.
+    torn: bool,
+}
+
 /// Writes bytes behind `before`, or leaves the file as it was.
-fn write_whole(mut file: &File, bytes: &[u8], before: u64) -> io::Result<()> {
-    file.write_all(bytes).inspect_err(|_| {
-        // Where this fails too, the torn tail is cut by whoever opens the file next.
-        let _ = file.set_len(before);
+fn write_whole(file: &dyn OpenFile, bytes: &[u8], before: u64) -> Result<(), Unwritten> {
+    file.append(bytes).map_err(|source| Unwritten {
+        source,
+        // Where this fails too, the torn tail is cut with the next write, or by whoever opens the file next.
+        torn: file.cut(before).is_err(),
     })
 }
 
 /// Moves a file to `refused/`.
-fn set_aside(path: &Path) -> io::Result<()> {
+fn set_aside(disk: &dyn Drive, path: &Path) -> io::Result<()> {
     let (Some(folder), Some(name)) = (path.parent(), path.file_name()) else {
         return Ok(());
     };
     let refused = folder.join(REFUSED_FOLDER);
-    state_folder::prepare(&refused).map_err(io::Error::other)?;
-    removed(fs::rename(path, refused.join(name)))
+    disk.prepare(&refused).map_err(io::Error::other)?;
+    removed(disk.rename(path, &refused.join(name)))
 }
 
 /// Somebody may have removed the file, or the folder, before us.
@@ -417,35 +468,62 @@ fn removed(result: io::Result<()>) -> io::Result<()> {
 }
 
 /// Keeps room for the end of the session. What the last block of the file has room for needs nothing: it is allocated.
-fn keep_room(file: &File, length: u64) {
+fn keep_room(file: &dyn OpenFile, length: u64) {
     if length % BLOCK_BYTES + END_BYTES > BLOCK_BYTES {
-        // Not every file system can; then the end takes its chance.
-        let _ = fallocate(file, FallocateFlags::KEEP_SIZE, 0, length + END_BYTES);
+        file.keep_room(length + END_BYTES);
     }
 }
 
 /// Tells why a file is not ours to adopt.
-pub(super) fn foreign(found: &fs::Metadata) -> Option<String> {
-    let owner = found.uid();
-    if !found.is_file() {
+pub(super) fn foreign(found: &Found) -> Option<String> {
+    if !found.is_file {
         Some("it is no regular file".to_owned())
-    } else if owner != Uid::effective().as_raw() {
-        Some(format!("it belongs to user id {owner}"))
-    } else if found.nlink() > 1 {
+    } else if found.owner != Uid::effective().as_raw() {
+        Some(format!("it belongs to user id {}", found.owner))
+    } else if found.names > 1 {
         Some("it has a second name".to_owned())
-    } else if found.len() > FILE_BYTES_MAX {
+    } else if found.length > FILE_BYTES_MAX {
         Some(format!("it is over {FILE_BYTES_MAX} bytes"))
     } else {
         None
     }
 }
 
-/// Gives when a file was last written or touched.
-pub(super) fn modified(found: &fs::Metadata) -> Timestamp {
-    let micros = found
-        .mtime()
-        .saturating_mul(1_000_000)
-        .saturating_add(found.mtime_nsec() / 1000);
-    Timestamp::from_micros(micros)
-        .unwrap_or_else(|_| Timestamp::saturating_from(jiff::Timestamp::MIN))
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    /// Writes a file up to a length, as a shell does that cannot write more of its first write.
+    fn begun(folder: &Path, length: usize) -> (PathBuf, usize) {
+        let header = Header {
+            session_id: "billing-20260206-220458-aaaaaaaa".to_owned(),
+            component: "billing".to_owned(),
+            destination: "unix:/s".to_owned(),
+            boot_id: None,
+        };
+        let (bytes, _) = beginning(header, "{}".to_owned()).unwrap();
+        let path = folder.join("s.spool");
+        fs::write(&path, &bytes[..length.min(bytes.len())]).unwrap();
+        (path, bytes.len())
+    }
+
+    #[test]
+    fn a_first_write_that_stopped_half_way_is_nobodys_death() {
+        let folder = tempfile::tempdir().unwrap();
+        let (whole, length) = begun(folder.path(), usize::MAX);
+        let adopted = SpoolFile::adopt(&whole).unwrap();
+        assert!(matches!(adopted, Adoption::Adopted { .. }), "{adopted:?}");
+        drop(adopted);
+        for length in 0..length {
+            let (path, _) = begun(folder.path(), length);
+            let adopted = SpoolFile::adopt(&path).unwrap();
+            assert!(matches!(adopted, Adoption::Gone), "{length}: {adopted:?}");
+            assert!(!path.exists(), "{length}");
+            let aside = folder.path().join(REFUSED_FOLDER).join("s.spool");
+            assert_eq!(aside.exists(), length > 0, "an empty file is no loss");
+            let _ = fs::remove_file(aside);
+        }
+    }
 }

@@ -2,7 +2,6 @@
 
 use std::{
     ffi::OsStr,
-    fs::{self, DirEntry},
     io,
     path::{Path, PathBuf},
     time::Duration,
@@ -11,10 +10,12 @@ use std::{
 use session_model::Timestamp;
 
 use super::{
+    contents::Header,
+    disk::{Disk, Drive},
     dropped::Dropped,
     file::{Adoption, REFUSED_FOLDER, SpoolError, SpoolFile},
 };
-use crate::state_folder::{self, StateFolderError};
+use crate::state_folder::StateFolderError;
 
 /// How much may wait.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,6 +39,7 @@ impl Default for Bounds {
 /// The folder.
 #[derive(Clone, Debug)]
 pub struct Spool {
+    disk: Disk,
     folder: PathBuf,
 }
 
@@ -48,10 +50,14 @@ impl Spool {
     ///
     /// When one of them is not a folder of ours, or cannot be made.
     pub fn open(state_folder: &Path) -> Result<Self, StateFolderError> {
+        Self::open_on(Disk::system(), state_folder)
+    }
+
+    pub(crate) fn open_on(disk: Disk, state_folder: &Path) -> Result<Self, StateFolderError> {
         let folder = state_folder.join("spool");
-        state_folder::prepare(state_folder)?;
-        state_folder::prepare(&folder)?;
-        Ok(Self { folder })
+        disk.prepare(state_folder)?;
+        disk.prepare(&folder)?;
+        Ok(Self { disk, folder })
     }
 
     /// Opens the folder in a state folder if it is there, and makes nothing.
@@ -60,11 +66,23 @@ impl Spool {
     ///
     /// When it is not a folder of ours.
     pub fn open_existing(state_folder: &Path) -> Result<Option<Self>, StateFolderError> {
+        Self::existing_on(Disk::system(), state_folder)
+    }
+
+    /// Opens the folder on another disk than the machine's, as [`Self::open_existing`] does.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::open_existing`].
+    pub fn existing_on(disk: Disk, state_folder: &Path) -> Result<Option<Self>, StateFolderError> {
         let folder = state_folder.join("spool");
-        Ok(
-            (state_folder::check(state_folder)? && state_folder::check(&folder)?)
-                .then_some(Self { folder }),
-        )
+        let is_there = disk.check(state_folder)? && disk.check(&folder)?;
+        Ok(is_there.then_some(Self { disk, folder }))
+    }
+
+    /// Makes the file of a session that begins, as [`SpoolFile::create`] does.
+    pub(crate) fn create(&self, header: Header, start: String) -> Result<SpoolFile, SpoolError> {
+        SpoolFile::create_on(&self.disk, &self.folder, header, start)
     }
 
     /// Gives its path.
@@ -83,7 +101,7 @@ impl Spool {
     ///
     /// When it cannot be listed.
     pub fn files(&self) -> io::Result<impl Iterator<Item = PathBuf> + use<>> {
-        spool_files(&self.folder)
+        spool_files(&*self.disk, &self.folder)
     }
 
     /// Visits the paths of the files that were set aside.
@@ -92,7 +110,7 @@ impl Spool {
     ///
     /// When they cannot be listed.
     pub fn refused(&self) -> io::Result<Vec<PathBuf>> {
-        match spool_files(&self.folder.join(REFUSED_FOLDER)) {
+        match spool_files(&*self.disk, &self.folder.join(REFUSED_FOLDER)) {
             Ok(files) => Ok(files.collect()),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
             Err(error) => Err(error),
@@ -105,7 +123,7 @@ impl Spool {
     ///
     /// When the count cannot be read.
     pub fn dropped(&self) -> io::Result<Option<Dropped>> {
-        Dropped::read(&self.folder)
+        Dropped::read(&*self.disk, &self.folder)
     }
 
     /// Takes off the count what a server was told of it.
@@ -114,7 +132,7 @@ impl Spool {
     ///
     /// When the count cannot be written.
     pub fn told_of(&self, dropped: &Dropped) -> io::Result<()> {
-        Dropped::change(&self.folder, |count| count.without(dropped))
+        Dropped::change(&*self.disk, &self.folder, |count| count.without(dropped))
     }
 
     /// Keeps what waits within bounds: sessions of dead shells of which nothing was ever delivered are dropped, the
@@ -132,23 +150,17 @@ impl Spool {
         let mut files = Vec::new();
         for path in self.files().map_err(io)? {
             // A file that went meanwhile is nobody's concern.
-            if let Ok(found) = fs::symlink_metadata(&path) {
-                files.push((found.modified().ok(), path));
+            if let Ok(found) = self.disk.find(&path) {
+                files.push((found.modified, path));
             }
         }
         files.sort();
-        let age_limit = now
-            .as_jiff()
-            .checked_sub(bounds.age_max)
-            .ok()
-            .map(std::time::SystemTime::from);
+        let age_limit = now.as_jiff().checked_sub(bounds.age_max).ok();
         // No file holds more than a start and an end.
         let mut events = files.len() * 2;
         let mut dropped = 0;
         for (modified, path) in files {
-            let too_old = modified
-                .zip(age_limit)
-                .is_some_and(|(at, limit)| at < limit);
+            let too_old = age_limit.is_some_and(|limit| modified.as_jiff() < limit);
             if !too_old && events <= bounds.events_max {
                 break;
             }
@@ -163,7 +175,7 @@ impl Spool {
     /// Drops a session if its shell is dead and nothing of it was ever delivered.
     fn drop_session(&self, path: &Path, now: Timestamp) -> Result<Option<usize>, SpoolError> {
         // What cannot be read stops nobody from what can.
-        let Ok(Adoption::Adopted { file, .. }) = SpoolFile::adopt(path) else {
+        let Ok(Adoption::Adopted { file, .. }) = SpoolFile::adopt_on(&self.disk, path) else {
             return Ok(None);
         };
         if file.contents().was_delivered() {
@@ -171,7 +183,7 @@ impl Spool {
         }
         let events = file.contents().events.len();
         file.discard()?;
-        let count = Dropped::change(&self.folder, |count| count.with(events, now));
+        let count = Dropped::change(&*self.disk, &self.folder, |count| count.with(events, now));
         count.map_err(|source| SpoolError::Io {
             what: "count what was dropped in",
             path: self.folder.clone(),
@@ -181,11 +193,10 @@ impl Spool {
     }
 }
 
-fn spool_files(folder: &Path) -> io::Result<impl Iterator<Item = PathBuf> + use<>> {
-    let is_spool =
-        |entry: &DirEntry| Path::new(&entry.file_name()).extension() == Some(OsStr::new("spool"));
-    Ok(fs::read_dir(folder)?
-        .filter_map(Result::ok)
-        .filter(is_spool as fn(&DirEntry) -> bool)
-        .map(|entry| entry.path()))
+fn spool_files(
+    disk: &dyn Drive,
+    folder: &Path,
+) -> io::Result<impl Iterator<Item = PathBuf> + use<>> {
+    let is_spool = |path: &PathBuf| path.extension() == Some(OsStr::new("spool"));
+    Ok(disk.list(folder)?.filter(is_spool))
 }

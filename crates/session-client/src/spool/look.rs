@@ -10,10 +10,7 @@ use std::{
 use rustix::fs::OFlags;
 use session_model::Timestamp;
 
-use super::{
-    contents::Contents,
-    file::{foreign, modified},
-};
+use super::{contents::Contents, disk::Found, file::foreign};
 
 /// What a file looks like from outside.
 #[derive(Debug)]
@@ -41,8 +38,8 @@ pub fn look(path: &Path) -> io::Result<Option<Look>> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(error),
     };
-    let found = file.metadata()?;
-    let last_seen = modified(&found);
+    let found = Found::of(&file.metadata()?);
+    let last_seen = found.modified;
     if let Some(why) = foreign(&found) {
         return Ok(Some(Look {
             contents: Err(why),

@@ -11,6 +11,7 @@ use session_client::{
         adoption::{Adopter, Report, speaks_for},
         target::Target,
     },
+    spool::Disk,
 };
 use session_model::escape::for_line;
 
@@ -53,6 +54,7 @@ pub(super) async fn run(args: &Args) -> Result<(), Failure> {
                 }),
                 include_refused: args.include_refused,
                 clock: Clock::system(),
+                disk: Disk::system(),
             };
             let mut report = adopter.run(waiting.chain(refused), &mut courier).await;
             if report.waiting > 0 {

@@ -2,14 +2,15 @@
 
 use std::time::Duration;
 
-use hyper::{Method, StatusCode, body::Bytes, header::RETRY_AFTER};
+use hyper::{Method, Response, StatusCode, body::Bytes, header::RETRY_AFTER};
 use serde_json::Value;
 use session_model::Timestamp;
 
 use super::{CallError, Message};
 use crate::{
-    connection::{Ask, Connection, Destination},
+    connection::{Ask, ConnectionError, Destination},
     delivery::answer::{Answer, for_people},
+    network::Link,
     problem::Problem,
 };
 
@@ -19,16 +20,17 @@ pub(super) const BATCH_MAX: usize = 256;
 const ANSWER_BYTES_MAX: usize = 1024 * 1024;
 
 pub(crate) struct Ours {
-    connection: Connection,
+    link: Box<dyn Link>,
 }
 
 impl Ours {
-    pub(super) const fn new(connection: Connection) -> Self {
-        Self { connection }
+    pub(super) fn new(link: Box<dyn Link>) -> Self {
+        Self { link }
     }
 
     /// Asks a server whether it is one of ours.
-    pub(super) async fn recognise(mut connection: Connection, patience: Duration) -> Option<Self> {
+    pub(super) async fn recognise(link: Box<dyn Link>, patience: Duration) -> Option<Self> {
+        let mut server = Self { link };
         let ask = Ask {
             method: Method::GET,
             path: "/health",
@@ -37,22 +39,31 @@ impl Ours {
             patience,
             answer_bytes_max: ANSWER_BYTES_MAX,
         };
-        let (_, body) = connection.ask(ask).await.ok()?;
-        let health: Value = serde_json::from_slice(&body).ok()?;
+        let answer = server.ask(ask).await.ok()?;
+        let health: Value = serde_json::from_slice(answer.body()).ok()?;
         // Other servers of that name know no `accepting_events`.
         let ours = health["service"] == "session-buddy" && health["accepting_events"].is_boolean();
-        ours.then_some(Self { connection })
+        ours.then_some(server)
     }
 
-    pub(super) const fn takes_token(&self) -> bool {
-        match self.connection.destination() {
+    pub(super) fn takes_token(&self) -> bool {
+        match self.link.destination() {
             Destination::Socket(_) => false,
             Destination::Http(_) | Destination::Https(_) => true,
         }
     }
 
     pub(super) fn is_closed(&self) -> bool {
-        self.connection.is_closed()
+        self.link.is_closed()
+    }
+
+    async fn ask(&mut self, ask: Ask<'_>) -> Result<Response<Bytes>, ConnectionError> {
+        let (patience, answer_bytes_max) = (ask.patience, ask.answer_bytes_max);
+        let request = ask.request().map_err(|what| ConnectionError::Broken {
+            destination: self.link.destination().clone(),
+            what,
+        })?;
+        self.link.send(request, patience, answer_bytes_max).await
     }
 
     pub(super) async fn send(
@@ -70,17 +81,18 @@ impl Ours {
             patience,
             answer_bytes_max: ANSWER_BYTES_MAX,
         };
-        let (head, body) = self.connection.ask(ask).await?;
-        if head.status() != StatusCode::OK {
-            let retry_after = head.headers().get(RETRY_AFTER);
+        let response = self.ask(ask).await?;
+        let body = response.body();
+        if response.status() != StatusCode::OK {
+            let retry_after = response.headers().get(RETRY_AFTER);
             return Err(CallError {
                 retry_after: retry_after
                     .and_then(|seconds| seconds.to_str().ok()?.parse().ok())
                     .map(Duration::from_secs),
-                ..CallError::new(refusal(head.status(), &body))
+                ..CallError::new(refusal(response.status(), body))
             });
         }
-        let results: Vec<Value> = serde_json::from_slice(&body)
+        let results: Vec<Value> = serde_json::from_slice(body)
             .map_err(|error| CallError::new(format!("its answer makes no sense: {error}")))?;
         if results.len() != messages.len() {
             return Err(CallError::new(format!(

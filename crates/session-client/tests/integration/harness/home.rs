@@ -18,8 +18,9 @@ use session_client::{
     },
     emitter::Status,
     identity::Identity,
+    network::Network,
     settings::Switch,
-    spool::{Bounds, Spool, look},
+    spool::{Bounds, Disk, Spool, look},
 };
 use session_model::{ExitReason, SessionType, Timestamp};
 use tempfile::TempDir;
@@ -125,6 +126,7 @@ impl Home {
             accepts: Box::new(|_| true),
             include_refused: false,
             clock: clock(),
+            disk: Disk::system(),
         };
         let runtime = runtime::Builder::new_current_thread().enable_all().build();
         let files = self.spool().files().unwrap();
@@ -185,6 +187,8 @@ pub(crate) fn settings(state: PathBuf, target: Target) -> Settings {
         door: Default::default(),
         bounds: Bounds::default(),
         timing: timing(),
+        disk: Disk::system(),
+        network: Network::system(),
     }
 }
 

@@ -9,7 +9,7 @@ use tokio::{net::TcpStream, time::timeout};
 use crate::connection::CONNECT_TIMEOUT;
 
 /// Tells whether somebody listens at an address of this machine, such as `localhost:8678`, who may be given events.
-pub(super) async fn is_there(authority: &str) -> bool {
+pub(crate) async fn is_there(authority: &str) -> bool {
     // That nobody does is known at once, and the kernel's tables take milliseconds to read.
     let connected = timeout(CONNECT_TIMEOUT, TcpStream::connect(authority));
     is_loopback(authority) && matches!(connected.await, Ok(Ok(_))) && is_trusted(authority)
