@@ -7,6 +7,7 @@ mod end;
 mod event_buffer;
 mod failure;
 mod list;
+mod maintenance;
 mod man;
 mod mcp;
 mod output;
@@ -67,6 +68,8 @@ enum Command {
     Token(token::Args),
     /// Check that the record says what was recorded
     Verify(verify::Args),
+    /// Look after the database
+    Maintenance(maintenance::Args),
     /// Write what a shell needs to complete these commands
     Completions(completions::Args),
     /// Write a page of the manual for each command
@@ -129,6 +132,7 @@ fn run(command: Command) -> Result<ExitCode, Failure> {
         Command::Audit(args) => on_runtime(audit::run(args)),
         Command::Token(args) => token::run(args),
         Command::Verify(args) => verify::run(&args),
+        Command::Maintenance(args) => maintenance::run(&args),
         Command::Completions(args) => completions::run(&args),
         Command::Man(args) => man::run(&args),
     }?;

@@ -103,7 +103,7 @@ async fn connect(destination: Destination) -> Result<Reader, Failure> {
 }
 
 /// Gives the database, if there is one that is ours.
-fn existing(settings: &Settings) -> Result<&Path, Failure> {
+pub(super) fn existing(settings: &Settings) -> Result<&Path, Failure> {
     let path = &settings.db_path;
     let name = path.display();
     match fs::metadata(path) {
@@ -129,7 +129,7 @@ fn existing(settings: &Settings) -> Result<&Path, Failure> {
     }
 }
 
-fn cannot_open(settings: &Settings, error: &OpenError) -> Failure {
+pub(super) fn cannot_open(settings: &Settings, error: &OpenError) -> Failure {
     Failure::new(
         ExitStatus::Failed,
         format!("cannot use the database {}", settings.db_path.display()),

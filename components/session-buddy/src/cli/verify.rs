@@ -13,7 +13,7 @@ use crate::store::sqlite::verify::{Verified, VerifyError, verify};
 /// Check that the record says what was recorded
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Names the first ledger record or session that is not what was recorded, and exits with 1.
+    after_help = "Names the first ledger record, session or sum that is not what was recorded, and exits with 1.
 The server may run meanwhile."
 )]
 pub(super) struct Args {
@@ -32,6 +32,9 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
     let verified = verify(&path).map_err(|error| {
         let failure = Failure::of(ExitStatus::Failed, &error);
         match &error {
+            VerifyError::Difference { place, .. } if place.starts_with("rollup_") => failure.hint(
+                "the record itself verifies; `session-buddy maintenance rebuild-rollups` makes the sums anew",
+            ),
             VerifyError::Difference { .. } => failure.hint(format!(
                 "{} was changed by something else than Session-Buddy; compare it with a backup",
                 path.display()
@@ -49,6 +52,7 @@ fn print(verified: &Verified) -> io::Result<()> {
         "verified: {} ledger records, {} sessions",
         verified.records, verified.sessions
     )?;
+    writeln!(out, "sums:     {} rows", verified.rollups)?;
     if verified.erased > 0 {
         writeln!(
             out,

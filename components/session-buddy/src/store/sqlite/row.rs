@@ -41,6 +41,11 @@ pub(super) const fn record_key(chain: i64, seq: i64) -> i64 {
     (chain << SEQ_BITS) | seq
 }
 
+/// Gives the chain of a record.
+pub(super) const fn chain_of(record: i64) -> i64 {
+    record >> SEQ_BITS
+}
+
 impl Row {
     /// Folds a session to its row.
     pub(super) fn of(session: &Session, vitals: &Vitals, places: Places) -> Self {
