@@ -1,5 +1,6 @@
 //! The command line.
 
+mod analytics;
 mod audit;
 mod completions;
 mod dates;
@@ -60,6 +61,8 @@ enum Command {
     ShowSession(show::Args),
     /// Close sessions by hand; their shells go on
     EndSession(end::Args),
+    /// Tell how many sessions there were, how long, by whom, and what failed
+    Analytics(analytics::Args),
     /// Look at, deliver or delete events that no server has acknowledged
     EventBuffer(event_buffer::Args),
     /// List what administrators did and what was refused to whom, newest first
@@ -128,6 +131,7 @@ fn run(command: Command) -> Result<ExitCode, Failure> {
         Command::ListSessions(args) => on_runtime(list::run(args)),
         Command::ShowSession(args) => on_runtime(show::run(args)),
         Command::EndSession(args) => on_runtime(end::run(args)),
+        Command::Analytics(args) => on_runtime(analytics::run(args)),
         Command::EventBuffer(args) => event_buffer::run(&args),
         Command::Audit(args) => on_runtime(audit::run(args)),
         Command::Token(args) => token::run(args),

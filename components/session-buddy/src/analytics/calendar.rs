@@ -2,7 +2,11 @@
 
 use std::ops::Range;
 
-use jiff::{Span, Timestamp as Instant, civil::Date, tz::TimeZone};
+use jiff::{
+    Span, Timestamp as Instant,
+    civil::{Date, ISOWeekDate, Weekday},
+    tz::TimeZone,
+};
 use session_model::words::Period;
 
 use super::QUARTER_MICROS;
@@ -139,6 +143,27 @@ impl Calendar {
         }
     }
 
+    /// Gives the bucket that has a name, where buckets follow each other.
+    pub fn find(&self, name: &str) -> Option<Bucket> {
+        let date: Date = match self.unit {
+            Unit::All | Unit::HourOfWeek => return None,
+            Unit::Hour => {
+                let instant: Instant = name.parse().ok()?;
+                return Some(self.bucket(instant.as_microsecond()));
+            }
+            Unit::Day => name.parse().ok()?,
+            Unit::Week => {
+                let (year, week) = name.split_once("-W")?;
+                let (year, week) = (year.parse().ok()?, week.parse().ok()?);
+                let first = ISOWeekDate::new(year, week, Weekday::Monday);
+                first.ok()?.date()
+            }
+            Unit::Month => format!("{name}-01").parse().ok()?,
+        };
+        let first = date.to_zoned(self.zone.clone()).ok()?;
+        Some(self.bucket(first.timestamp().as_microsecond()))
+    }
+
     /// Gives the bucket after this one, where buckets follow each other.
     pub fn next(&self, bucket: Bucket) -> Option<Bucket> {
         let number = match self.unit {
@@ -218,6 +243,29 @@ mod tests {
             named("UTC", Unit::Day, "0001-01-01T00:00:00Z"),
             "0001-01-01"
         );
+    }
+
+    #[test]
+    fn a_bucket_is_found_by_its_name_and_followed_by_the_next() {
+        let zone = TimeZone::get("Europe/Berlin").unwrap();
+        for (unit, name, next) in [
+            (
+                Unit::Hour,
+                "2026-10-25T02:00:00+02:00",
+                "2026-10-25T02:00:00+01:00",
+            ),
+            (Unit::Day, "2026-03-29", "2026-03-30"),
+            (Unit::Week, "2026-W53", "2027-W01"),
+            (Unit::Month, "2026-12", "2027-01"),
+        ] {
+            let calendar = Calendar {
+                zone: zone.clone(),
+                unit,
+            };
+            let bucket = calendar.find(name).unwrap();
+            assert_eq!(calendar.name(bucket), name);
+            assert_eq!(calendar.name(calendar.next(bucket).unwrap()), next);
+        }
     }
 
     #[test]

@@ -255,7 +255,10 @@ fn scope(
         }),
         Err(problems) => {
             for problem in problems.as_slice() {
-                errors.add(Place::root().member(&problem.field), problem.message.clone());
+                errors.add(
+                    Place::root().member(&problem.field),
+                    problem.message.clone(),
+                );
             }
             None
         }
@@ -264,7 +267,10 @@ fn scope(
 
 /// Writes a date as its first instant in a zone; anything else is left as it is.
 fn first_instant(text: &str, zone: &TimeZone) -> String {
-    let date = text.parse::<civil::Date>().ok().filter(|_| text.len() == 10);
+    let date = text
+        .parse::<civil::Date>()
+        .ok()
+        .filter(|_| text.len() == 10);
     let first = date.and_then(|date| date.to_zoned(zone.clone()).ok());
     match first {
         Some(first) => Timestamp::saturating_from(first.timestamp()).to_string(),
@@ -383,7 +389,9 @@ pub fn bounded(name: &str, text: &str, max: u32) -> Result<u32, String> {
             .ok()
             .filter(|number| *number <= max)
             .ok_or_else(|| format!("{name} cannot exceed {max}")),
-        Err(_) => Err(format!("{name} must be a number from 1 to {max}, found {text:?}")),
+        Err(_) => Err(format!(
+            "{name} must be a number from 1 to {max}, found {text:?}"
+        )),
     }
 }
 
@@ -401,13 +409,25 @@ mod tests {
     #[test]
     fn what_is_wrong_is_named() {
         for (query, problem) in [
-            ("", "metric: required, one of duration, count, unique_users, peak_hours, error_rate, lost, quality"),
+            (
+                "",
+                "metric: required, one of duration, count, unique_users, peak_hours, error_rate, lost, quality",
+            ),
             ("metric=durations", "metric: expected one of"),
             ("metric=count&period=yearly", "period: "),
-            ("metric=duration&period=daily", "period: duration goes by no period"),
-            ("metric=count&tz=Mars/Olympus", "tz: expected a zone such as UTC or Europe/Berlin, found \"Mars/Olympus\""),
+            (
+                "metric=duration&period=daily",
+                "period: duration goes by no period",
+            ),
+            (
+                "metric=count&tz=Mars/Olympus",
+                "tz: expected a zone such as UTC or Europe/Berlin, found \"Mars/Olympus\"",
+            ),
             ("metric=count&after=yesterday", "after: "),
-            ("metric=count&after=2026-02-08&before=2026-02-01", "after: 2026-02-08T00:00:00.000000Z is later than before"),
+            (
+                "metric=count&after=2026-02-08&before=2026-02-01",
+                "after: 2026-02-08T00:00:00.000000Z is later than before",
+            ),
             ("metric=count&status=lost", "status: no filter of analytics"),
             ("metric=count&component=", "component: must not be empty"),
         ] {
@@ -415,7 +435,10 @@ mod tests {
             assert!(found.starts_with(problem), "{query}: {found}");
         }
         let both = read("metric=x&tz=y").unwrap_err();
-        assert!(both.contains("metric: ") && both.contains("; tz: "), "{both}");
+        assert!(
+            both.contains("metric: ") && both.contains("; tz: "),
+            "{both}"
+        );
     }
 
     #[test]
@@ -439,7 +462,13 @@ mod tests {
         };
         assert_eq!(view("days=365").unwrap().days, 365);
         assert_eq!(view("days=0").unwrap_err(), "days: days must be at least 1");
-        assert_eq!(view("days=366").unwrap_err(), "days: days cannot exceed 365");
-        assert_eq!(view("limit=3").unwrap_err(), "limit: unknown; known are days, component");
+        assert_eq!(
+            view("days=366").unwrap_err(),
+            "days: days cannot exceed 365"
+        );
+        assert_eq!(
+            view("limit=3").unwrap_err(),
+            "limit: unknown; known are days, component"
+        );
     }
 }

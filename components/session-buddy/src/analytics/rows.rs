@@ -47,7 +47,11 @@ fn of_components(metric: Metric, totals: BTreeMap<String, Total>) -> Vec<Analyti
 }
 
 /// Gives a component's row, and by what it is ordered. What only closed sessions have is not told of a component without.
-fn of_component(metric: Metric, component_name: String, total: Total) -> Option<(f64, AnalyticsRow)> {
+fn of_component(
+    metric: Metric,
+    component_name: String,
+    total: Total,
+) -> Option<(f64, AnalyticsRow)> {
     let Total {
         aggregate,
         most_common_error,

@@ -25,7 +25,10 @@ pub(super) async fn report(
         .find(|(name, _)| !REPORT_NAMES.contains(&name.as_str()));
     if let Some((name, _)) = unknown {
         let names = REPORT_NAMES.join(", ");
-        return Err(Problem::parameter(name, format!("unknown; known are {names}")));
+        return Err(Problem::parameter(
+            name,
+            format!("unknown; known are {names}"),
+        ));
     }
     Ok(Json(app.tracker.report(&request).await?))
 }

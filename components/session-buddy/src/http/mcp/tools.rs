@@ -6,8 +6,8 @@ use rmcp::model::{JsonObject, Tool, ToolAnnotations};
 use schemars::JsonSchema;
 use serde_json::{Value, json};
 use session_model::{
-    AnalyticsReport, SessionEndEvent, SessionEndResult, SessionHeartbeatEvent, SessionHeartbeatResult,
-    SessionRecord, SessionStartEvent, SessionStartResult, schema,
+    AnalyticsReport, SessionEndEvent, SessionEndResult, SessionHeartbeatEvent,
+    SessionHeartbeatResult, SessionRecord, SessionStartEvent, SessionStartResult, schema,
 };
 
 use crate::{analytics::request::Metric, http::health::HealthReport};
