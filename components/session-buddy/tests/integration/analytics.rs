@@ -1,5 +1,6 @@
 //! Questions about many sessions: what is kept in sums is what comes of looking at each session.
 
+mod answers;
 mod laws;
 
 use std::collections::{BTreeMap, BTreeSet};

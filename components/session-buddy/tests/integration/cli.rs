@@ -412,7 +412,7 @@ fn verify_counts_what_it_checked() {
     five_sessions(&server);
     let check = |home: &Home| {
         let ran = home.cli("verify").with_code(0);
-        let counts = "verified: 9 ledger records, 5 sessions\nchain:    ";
+        let counts = "verified: 9 ledger records, 5 sessions\nsums:     ";
         assert!(ran.stdout.starts_with(counts), "{}", ran.stdout);
         assert!(
             ran.stdout.contains(" ends at record 8, hash "),

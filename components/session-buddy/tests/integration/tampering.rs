@@ -96,12 +96,12 @@ async fn each_change_of_the_sums_is_named() {
         ),
         (
             "DELETE FROM rollup_errors",
-            "rollup_errors: day 2026-02-06, {}, error text 9151bb8f",
+            "rollup_errors: day 2026-02-06, {}, error text efaedab6",
             "it is missing",
         ),
         (
             "UPDATE error_messages SET message = 'none'",
-            "rollup_errors: day 2026-02-06, {}, error text 9151bb8f",
+            "rollup_errors: day 2026-02-06, {}, error text efaedab6",
             "another text",
         ),
         (
