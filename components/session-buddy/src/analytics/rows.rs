@@ -60,12 +60,22 @@ fn of_component(
     Some(match metric {
         Metric::Duration => {
             let mean = aggregate.mean_seconds()?;
+            let closed = aggregate.closed();
+            // One length is its own percentile, and the median of two is their mean.
+            let median = match closed {
+                1 | 2 => mean,
+                _ => lengths::median(&aggregate.lengths),
+            };
+            let p95 = match closed {
+                1 => mean,
+                _ => lengths::p95(&aggregate.lengths),
+            };
             let row = DurationRow {
                 component_name,
-                sessions: count(aggregate.closed()),
+                sessions: count(closed),
                 mean_seconds: Number::saturating(mean),
-                median_seconds: Number::saturating(lengths::median(&aggregate.lengths)),
-                p95_seconds: Number::saturating(lengths::p95(&aggregate.lengths)),
+                median_seconds: Number::saturating(median),
+                p95_seconds: Number::saturating(p95),
             };
             (mean, AnalyticsRow::Duration(row))
         }

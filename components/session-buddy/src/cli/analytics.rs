@@ -38,7 +38,7 @@ pub(super) struct Args {
     #[command(subcommand)]
     view: Option<Subcommands>,
     #[command(flatten)]
-    metric: metric::Args,
+    metric: metric::MetricArgs,
 }
 
 #[derive(Debug, Subcommand)]

@@ -436,6 +436,11 @@ fn a_reader_that_goes_away_is_no_failure() {
         "show-session crackerjack",
         "show-session crackerjack --format json",
         "end-session crackerjack",
+        "analytics --metric peak_hours",
+        "analytics --metric count --format csv",
+        "analytics sessions --days 365",
+        "analytics report",
+        "analytics sql error_rate",
         "verify",
         "--help",
     ] {

@@ -23,7 +23,7 @@ use crate::{
 };
 
 #[derive(Debug, clap::Args)]
-pub(super) struct Args {
+pub(super) struct MetricArgs {
     /// What to tell
     #[arg(long, value_enum)]
     metric: Option<Metric>,
@@ -58,7 +58,7 @@ pub(super) struct Args {
     source: SourceArgs,
 }
 
-pub(super) async fn run(args: Args) -> Result<(), Failure> {
+pub(super) async fn run(args: MetricArgs) -> Result<(), Failure> {
     let usage = |problem: String| Failure::new(ExitStatus::Usage, problem);
     let zone = named(dates::zone(args.tz.as_deref()).map_err(usage)?);
     let pairs = args.pairs(&zone)?;
@@ -110,7 +110,7 @@ fn as_flags(errors: &FieldErrors) -> String {
     problems.join("; ")
 }
 
-impl Args {
+impl MetricArgs {
     fn pairs(&self, zone: &TimeZone) -> Result<Vec<(String, String)>, Failure> {
         let usage = |problem: String| Failure::new(ExitStatus::Usage, problem);
         let Some(metric) = self.metric else {
