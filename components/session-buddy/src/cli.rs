@@ -1,5 +1,6 @@
 //! The command line.
 
+mod analytics;
 mod audit;
 mod checkpoint;
 mod completions;
@@ -8,6 +9,7 @@ mod end;
 mod event_buffer;
 mod failure;
 mod list;
+mod maintenance;
 mod man;
 mod mcp;
 mod output;
@@ -64,6 +66,8 @@ enum Command {
     ShowSession(show::Args),
     /// Close sessions by hand; their shells go on
     EndSession(end::Args),
+    /// Tell how many sessions there were, how long, by whom, and what failed
+    Analytics(analytics::Args),
     /// Look at, deliver or delete events that no server has acknowledged
     EventBuffer(event_buffer::Args),
     /// List what administrators did and what was refused to whom, newest first
@@ -76,6 +80,8 @@ enum Command {
     Verify(verify::Args),
     /// Write a signed note of how far the record has come, to keep elsewhere
     Checkpoint(checkpoint::Args),
+    /// Look after the database
+    Maintenance(maintenance::Args),
     /// Write what a shell needs to complete these commands
     Completions(completions::Args),
     /// Write a page of the manual for each command
@@ -149,12 +155,14 @@ fn run(command: Command) -> Result<ExitCode, Failure> {
         Command::ListSessions(args) => on_runtime(list::run(args)),
         Command::ShowSession(args) => on_runtime(show::run(args)),
         Command::EndSession(args) => on_runtime(end::run(args)),
+        Command::Analytics(args) => on_runtime(analytics::run(args)),
         Command::EventBuffer(args) => event_buffer::run(&args),
         Command::Audit(args) => on_runtime(audit::run(args)),
         Command::Violations(args) => on_runtime(violations::run(args)),
         Command::Token(args) => token::run(args),
         Command::Verify(args) => verify::run(&args),
         Command::Checkpoint(args) => checkpoint::run(&args),
+        Command::Maintenance(args) => maintenance::run(&args),
         Command::Completions(args) => completions::run(&args),
         Command::Man(args) => man::run(&args),
     }?;

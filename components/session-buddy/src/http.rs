@@ -3,6 +3,7 @@
 //! Handlers and tools hold no rule: they parse, call the [`Tracker`] once, and wrap.
 
 mod acts;
+mod analytics;
 mod api;
 mod entry;
 mod events;
@@ -75,6 +76,12 @@ pub fn router(app: App) -> Router {
         .route("/api/sessions/{id}", get(api::show_session))
         .route("/api/sessions/{id}/end", post(api::end_session))
         .route("/api/violations", get(api::violations))
+        .route("/api/analytics", get(analytics::report))
+        .route("/api/analytics/sessions", get(analytics::sessions))
+        .route("/api/analytics/duration", get(analytics::duration))
+        .route("/api/analytics/components", get(analytics::components))
+        .route("/api/analytics/errors", get(analytics::errors))
+        .route("/api/analytics/active", get(analytics::active))
         .route("/api/audit", get(acts::list))
         .route("/api/tokens/revoke", post(acts::revoke_token))
         .method_not_allowed_fallback(problem::method_not_allowed)

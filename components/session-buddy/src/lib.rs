@@ -2,6 +2,7 @@
 //!
 //! - [`tracker`]: every rule about sessions.
 //! - [`store`]: the durable record; [`store::sqlite`] keeps it in one file.
+//! - [`analytics`]: questions about many sessions at once.
 //! - [`liveness`]: which sessions live, and how that is known.
 //! - [`http`]: REST, MCP and health over the Unix socket and TCP.
 //! - [`network`]: what it bears from the network: bounds, names, certificates.
@@ -12,6 +13,7 @@
 
 use std::error::Error;
 
+pub mod analytics;
 pub mod auth;
 pub mod cli;
 pub mod http;

@@ -14,6 +14,8 @@ use session_model::{
     fold::{Accepted, Vitals},
 };
 
+use crate::analytics::{Findings, Question};
+
 /// What a call of a [`SessionStore`] gives.
 pub type StoreFuture<'a, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send + 'a>>;
 
@@ -83,6 +85,9 @@ pub trait SessionStore: Send + Sync {
 
     /// Gives the ids that begin with `prefix` or whose last part does, at most `limit`, in the order of their text.
     fn find(&self, prefix: String, limit: usize) -> StoreFuture<'_, Vec<SessionId>>;
+
+    /// Answers a question about many sessions.
+    fn analyze(&self, question: Question) -> StoreFuture<'_, Findings>;
 
     /// Tells how the store is, without touching the disk.
     fn health(&self) -> StoreHealth;

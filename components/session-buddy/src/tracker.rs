@@ -4,6 +4,7 @@
 //! a session, and what its sender is told, is decided here alone, on top of the fold in [`session_model::fold`]: a claim
 //! that is not stronger than what stands changes nothing and is not recorded.
 
+mod analytics;
 mod change;
 mod event;
 mod hand_over;

@@ -146,6 +146,26 @@ impl Reader {
         self.record(&body)
     }
 
+    /// Gives an answer about many sessions, as a `T`: a view by its name, else the report that `pairs` ask for.
+    ///
+    /// # Errors
+    ///
+    /// When the server refuses or the connection fails.
+    pub async fn analytics<T: DeserializeOwned>(
+        &mut self,
+        view: Option<&str>,
+        pairs: &[(String, String)],
+    ) -> Result<T, ReaderError> {
+        let view = view.map_or_else(String::new, |view| format!("/{view}"));
+        let query: Vec<_> = pairs
+            .iter()
+            .map(|(name, value)| format!("{name}={}", escaped(value)))
+            .collect();
+        let path = format!("/api/analytics{view}?{}", query.join("&"));
+        let (_, body) = self.call(Method::GET, &path, None).await?;
+        serde_json::from_slice(&body).map_err(|error| self.foreign(&error))
+    }
+
     /// Gives acts of administrators and refusals, newest first, at most `limit`.
     ///
     /// # Errors

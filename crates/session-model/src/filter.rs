@@ -120,11 +120,18 @@ impl SessionFilter {
     ///
     /// As [`SessionFilter::from_pairs`].
     pub fn from_arguments(arguments: &serde_json::Map<String, Value>) -> Result<Self, FieldErrors> {
+        let pairs = Self::pairs_of(arguments);
+        Self::from_pairs(pairs.iter().map(|(name, value)| (*name, value.as_str())))
+    }
+
+    /// Gives the names and values of a tool's arguments, as a query has them: a value for each text of an array. Null is
+    /// absent.
+    pub fn pairs_of(arguments: &serde_json::Map<String, Value>) -> Vec<(&str, String)> {
         let text = |value: &Value| match value {
             Value::String(text) => text.clone(),
             other => other.to_string(),
         };
-        let pairs: Vec<(&str, String)> = arguments
+        arguments
             .iter()
             .filter(|(_, value)| !value.is_null())
             .flat_map(|(name, value)| match value {
@@ -134,8 +141,7 @@ impl SessionFilter {
                     .collect(),
                 value => vec![(name.as_str(), text(value))],
             })
-            .collect();
-        Self::from_pairs(pairs.iter().map(|(name, value)| (*name, value.as_str())))
+            .collect()
     }
 
     /// Gives the names and values from which [`SessionFilter::from_pairs`] makes this filter.

@@ -4,8 +4,8 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::Value;
 
+pub use crate::event::Count;
 use crate::{
-    event::Count,
     field::{Field, FieldErrors, Place, model},
     text::{Integer, Metadata, Number},
     timestamp::Timestamp,

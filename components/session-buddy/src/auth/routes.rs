@@ -31,7 +31,6 @@ pub const ROUTES: &[(&str, &str, Needs)] = &[
     ("GET", "/api/sessions/{id}", Needs::Right(Right::Read)),
     ("POST", "/api/sessions/{id}/end", Needs::Close),
     ("GET", "/api/analytics", Needs::Whole(Right::Read)),
-    ("GET", "/api/analytics/{metric}", Needs::Whole(Right::Read)),
     ("GET", "/api/analytics/sessions", Needs::Whole(Right::Read)),
     ("GET", "/api/analytics/duration", Needs::Whole(Right::Read)),
     (

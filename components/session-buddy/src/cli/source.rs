@@ -14,6 +14,7 @@ use session_model::{
 
 use super::{DatabaseArgs, ExitStatus, Failure, failure::START_A_SERVER};
 use crate::{
+    analytics::request::{ReportRequest, ViewName, ViewRequest},
     auth::Voice,
     clock::Clock,
     lifecycle::Settings,
@@ -103,7 +104,7 @@ async fn connect(destination: Destination) -> Result<Reader, Failure> {
 }
 
 /// Gives the database, if there is one that is ours.
-fn existing(settings: &Settings) -> Result<&Path, Failure> {
+pub(super) fn existing(settings: &Settings) -> Result<&Path, Failure> {
     let path = &settings.db_path;
     let name = path.display();
     match fs::metadata(path) {
@@ -129,7 +130,7 @@ fn existing(settings: &Settings) -> Result<&Path, Failure> {
     }
 }
 
-fn cannot_open(settings: &Settings, error: &OpenError) -> Failure {
+pub(super) fn cannot_open(settings: &Settings, error: &OpenError) -> Failure {
     Failure::new(
         ExitStatus::Failed,
         format!("cannot use the database {}", settings.db_path.display()),
@@ -216,6 +217,34 @@ impl Source {
                     .await??)
             }
         }
+    }
+
+    /// Gives an answer about many sessions, as a `T`: a view, else the report that `pairs` ask for.
+    pub(super) async fn analytics<T: DeserializeOwned>(
+        &mut self,
+        view: Option<ViewName>,
+        pairs: &[(String, String)],
+    ) -> Result<T, Failure> {
+        let tracker = match self {
+            Self::Server(reader) => {
+                return Ok(reader.analytics(view.map(ViewName::as_str), pairs).await?);
+            }
+            Self::Database(tracker) => tracker,
+        };
+        let refused = |error| Failure::of(ExitStatus::Usage, &error);
+        let answer = match view {
+            Some(view) => {
+                let request = ViewRequest::from_pairs(view, pairs).map_err(refused)?;
+                serde_json::to_vec(&tracker.view(&request).await?)
+            }
+            None => {
+                let request = ReportRequest::from_pairs(pairs).map_err(refused)?;
+                serde_json::to_vec(&tracker.report(&request).await?)
+            }
+        };
+        // As a server would send it.
+        let read = answer.and_then(|json| serde_json::from_slice(&json));
+        read.map_err(|error| Failure::of(ExitStatus::Failed, &error))
     }
 
     /// Gives acts, newest first.

@@ -23,7 +23,7 @@ use crate::store::{
 /// Check that the record says what was recorded
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Names the first ledger record, session or checkpoint that is not what was recorded, and exits with 1.
+    after_help = "Names the first ledger record, session, sum or checkpoint that is not what was recorded, and exits with 1.
 The server may run meanwhile. `session-buddy checkpoint` writes what --checkpoint takes. Who signed it is compared with
 checkpoint.key in the state folder, unless --db-path names a database that is not the one of this folder's server."
 )]
@@ -42,6 +42,9 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
     let verified = verify(&path).map_err(|error| {
         let failure = Failure::of(ExitStatus::Failed, &error);
         match &error {
+            VerifyError::Difference { place, .. } if place.starts_with("rollup_") => failure.hint(
+                "the record itself verifies; `session-buddy maintenance rebuild-rollups` makes the sums anew",
+            ),
             VerifyError::Difference { .. } => failure.hint(format!(
                 "{} was changed by something else than Session-Buddy; compare it with a backup",
                 path.display()
@@ -130,8 +133,8 @@ fn failed(error: &(dyn Error + 'static)) -> Failure {
 
 fn describe(verified: &Verified) -> String {
     let mut text = format!(
-        "verified: {} ledger records, {} sessions\n",
-        verified.records, verified.sessions
+        "verified: {} ledger records, {} sessions\nsums:     {} rows\n",
+        verified.records, verified.sessions, verified.rollups
     );
     if verified.erased > 0 {
         let _ = writeln!(

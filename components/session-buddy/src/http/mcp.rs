@@ -39,6 +39,7 @@ use super::{
     intake::{self, Answer, EventType},
 };
 use crate::{
+    analytics::request::ReportRequest,
     auth::{Caller, Needs, Right, routes},
     tracker::ListRequest,
 };
@@ -221,6 +222,7 @@ impl ServerHandler for Server {
             "health_check" => plain_result(Ok(app.health.report(&app.tracker.health()))),
             "list_sessions" => plain_result(self.list_sessions(&caller, &arguments).await),
             "get_session" => plain_result(self.get_session(&caller, &arguments).await),
+            "session_analytics" => plain_result(self.session_analytics(&arguments).await),
             "end_session" => plain_result(self.end_session(&caller, &arguments).await),
             unknown => {
                 let name: String = unknown.chars().take(100).collect();
@@ -298,6 +300,15 @@ impl Server {
     ) -> Result<impl Serialize, Problem> {
         let id = session_id(arguments)?;
         Ok(self.app.tracker.get(id, caller.component()).await??)
+    }
+
+    async fn session_analytics(
+        &self,
+        arguments: &Map<String, Value>,
+    ) -> Result<impl Serialize, Problem> {
+        let request = ReportRequest::from_arguments(arguments)
+            .map_err(|errors| Problem::fields("INVALID_PARAMETER", &errors))?;
+        Ok(self.app.tracker.report(&request).await?)
     }
 
     async fn end_session(

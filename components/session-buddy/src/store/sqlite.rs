@@ -8,6 +8,7 @@ mod connection;
 mod notes;
 mod place;
 mod reader;
+mod rollup;
 mod row;
 mod schema;
 mod status;
@@ -42,7 +43,11 @@ use super::{
     ActPage, ActQuery, Change, Cursor, ListQuery, Note, OpenSession, Outcome, Page, SessionStore,
     StoreError, StoreFuture, StoreHealth, Stored, checkpoint::ChainHead,
 };
-use crate::{causes, clock::Clock};
+use crate::{
+    analytics::{Findings, Question},
+    causes,
+    clock::Clock,
+};
 
 /// Why a database cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -162,6 +167,23 @@ impl SqliteStore {
         Newest(Arc::clone(&self.status))
     }
 
+    /// Makes the sums over sessions anew, in a database that nobody writes meanwhile. Gives how many sessions were
+    /// counted.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::open`].
+    pub fn rebuild_rollups(path: &Path) -> Result<u64, OpenError> {
+        let _lock = lock(path)?;
+        let mut connection = connection::read_write(path)?;
+        schema::migrate(&mut connection)?;
+        let transaction = connection.transaction()?;
+        let counted = rollup::rebuild(&transaction)?;
+        transaction.commit()?;
+        connection::checkpoint(&connection)?;
+        Ok(counted)
+    }
+
     fn submit(&self, work: Work) -> Result<oneshot::Receiver<Answer>, StoreError> {
         let jobs = self.jobs.lock().unwrap_or_else(PoisonError::into_inner);
         let jobs = jobs.as_ref().ok_or(StoreError::Stopping)?;
@@ -252,6 +274,11 @@ impl SessionStore for SqliteStore {
     fn find(&self, prefix: String, limit: usize) -> StoreFuture<'_, Vec<SessionId>> {
         self.readers
             .read(move |connection| reader::find(connection, &prefix, limit))
+    }
+
+    fn analyze(&self, question: Question) -> StoreFuture<'_, Findings> {
+        self.readers
+            .read(move |connection| rollup::analyze(connection, &question))
     }
 
     fn health(&self) -> StoreHealth {
@@ -378,6 +405,11 @@ impl SessionStore for ReadOnlyStore {
     fn find(&self, prefix: String, limit: usize) -> StoreFuture<'_, Vec<SessionId>> {
         self.0
             .read(move |connection| reader::find(connection, &prefix, limit))
+    }
+
+    fn analyze(&self, question: Question) -> StoreFuture<'_, Findings> {
+        self.0
+            .read(move |connection| rollup::analyze(connection, &question))
     }
 
     fn health(&self) -> StoreHealth {

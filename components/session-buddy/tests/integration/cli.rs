@@ -412,7 +412,7 @@ fn verify_counts_what_it_checked() {
     five_sessions(&server);
     let check = |home: &Home| {
         let ran = home.cli("verify").with_code(0);
-        let counts = "verified: 9 ledger records, 5 sessions\nchain:    ";
+        let counts = "verified: 9 ledger records, 5 sessions\nsums:     ";
         assert!(ran.stdout.starts_with(counts), "{}", ran.stdout);
         assert!(
             ran.stdout.contains(" ends at record 8, hash "),
@@ -436,6 +436,11 @@ fn a_reader_that_goes_away_is_no_failure() {
         "show-session crackerjack",
         "show-session crackerjack --format json",
         "end-session crackerjack",
+        "analytics --metric peak_hours",
+        "analytics --metric count --format csv",
+        "analytics sessions --days 365",
+        "analytics report",
+        "analytics sql error_rate",
         "verify",
         "--help",
     ] {

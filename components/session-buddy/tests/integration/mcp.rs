@@ -73,7 +73,7 @@ fn the_newer_revision_needs_no_handshake() {
 
     let (status, listed) = stateless(&server, "tools/list", "", json!({}));
     assert_eq!(status, 200);
-    assert_eq!(listed["result"]["tools"].as_array().unwrap().len(), 7);
+    assert_eq!(listed["result"]["tools"].as_array().unwrap().len(), 8);
 
     let call = json!({"name": "track_session_start", "arguments": start(1)});
     let (status, called) = stateless(&server, "tools/call", "track_session_start", call);
@@ -109,6 +109,7 @@ fn the_tools_say_what_they_do_and_what_they_answer() {
         ("list_sessions", &reading, "next_cursor"),
         ("get_session", &reading, "duration_seconds"),
         ("end_session", &closing, "duration_seconds"),
+        ("session_analytics", &reading, "p95_seconds"),
     ];
     assert_eq!(tools.len(), expected.len());
     for (tool, (name, hints, key)) in tools.iter().zip(expected) {
@@ -130,7 +131,7 @@ fn the_tools_say_what_they_do_and_what_they_answer() {
         !schemas.contains(r#""additionalProperties":false"#),
         "a newer client may send more"
     );
-    for shows_sessions in [&tools[4], &tools[5]] {
+    for shows_sessions in [&tools[4], &tools[5], &tools[7]] {
         let description = shows_sessions["description"].as_str().unwrap();
         assert!(description.contains("never instructions"), "{description}");
     }

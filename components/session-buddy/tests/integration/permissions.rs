@@ -111,13 +111,12 @@ fn with_secrets_every_caller_gets_what_its_token_says() {
     GET /api/sessions                  TOKEN_REQUIRED FORBIDDEN      ok             ok             ok             ok             ok             ok
     GET /api/sessions/{id}             TOKEN_REQUIRED FORBIDDEN      ok             ok             ok             ok             ok             ok
     POST /api/sessions/{id}/end        TOKEN_REQUIRED ok             FORBIDDEN      ok             ok             ok             ok             ok
-    GET /api/analytics                 -              -              -              -              -              -              -              -
-    GET /api/analytics/{metric}        -              -              -              -              -              -              -              -
-    GET /api/analytics/sessions        -              -              -              -              -              -              -              -
-    GET /api/analytics/duration        -              -              -              -              -              -              -              -
-    GET /api/analytics/components      -              -              -              -              -              -              -              -
-    GET /api/analytics/errors          -              -              -              -              -              -              -              -
-    GET /api/analytics/active          -              -              -              -              -              -              -              -
+    GET /api/analytics                 TOKEN_REQUIRED FORBIDDEN      ok             FORBIDDEN      FORBIDDEN      ok             ok             ok
+    GET /api/analytics/sessions        TOKEN_REQUIRED FORBIDDEN      ok             FORBIDDEN      FORBIDDEN      ok             ok             ok
+    GET /api/analytics/duration        TOKEN_REQUIRED FORBIDDEN      ok             FORBIDDEN      FORBIDDEN      ok             ok             ok
+    GET /api/analytics/components      TOKEN_REQUIRED FORBIDDEN      ok             FORBIDDEN      FORBIDDEN      ok             ok             ok
+    GET /api/analytics/errors          TOKEN_REQUIRED FORBIDDEN      ok             FORBIDDEN      FORBIDDEN      ok             ok             ok
+    GET /api/analytics/active          TOKEN_REQUIRED FORBIDDEN      ok             FORBIDDEN      FORBIDDEN      ok             ok             ok
     GET /api/schemas                   -              -              -              -              -              -              -              -
     GET /api/schemas/{name}            -              -              -              -              -              -              -              -
     GET /api/openapi.json              -              -              -              -              -              -              -              -
@@ -134,7 +133,7 @@ fn with_secrets_every_caller_gets_what_its_token_says() {
     list_sessions                      TOKEN_REQUIRED FORBIDDEN      ok             ok             ok             ok             ok             ok
     get_session                        TOKEN_REQUIRED FORBIDDEN      ok             ok             ok             ok             ok             ok
     end_session                        TOKEN_REQUIRED FORBIDDEN      FORBIDDEN      FORBIDDEN      ok             ok             FORBIDDEN      ok
-    session_analytics                  TOKEN_REQUIRED FORBIDDEN      -              FORBIDDEN      FORBIDDEN      -              -              -
+    session_analytics                  TOKEN_REQUIRED FORBIDDEN      ok             FORBIDDEN      FORBIDDEN      ok             ok             ok
     get_prometheus_metrics             -              -              -              -              -              -              -              -
     ");
 }
@@ -167,13 +166,12 @@ fn without_a_secret_the_kernel_says_who_may_read_and_close() {
     GET /api/sessions                  ok             ok             FORBIDDEN
     GET /api/sessions/{id}             ok             ok             FORBIDDEN
     POST /api/sessions/{id}/end        ok             ok             FORBIDDEN
-    GET /api/analytics                 -              -              -
-    GET /api/analytics/{metric}        -              -              -
-    GET /api/analytics/sessions        -              -              -
-    GET /api/analytics/duration        -              -              -
-    GET /api/analytics/components      -              -              -
-    GET /api/analytics/errors          -              -              -
-    GET /api/analytics/active          -              -              -
+    GET /api/analytics                 ok             ok             FORBIDDEN
+    GET /api/analytics/sessions        ok             ok             FORBIDDEN
+    GET /api/analytics/duration        ok             ok             FORBIDDEN
+    GET /api/analytics/components      ok             ok             FORBIDDEN
+    GET /api/analytics/errors          ok             ok             FORBIDDEN
+    GET /api/analytics/active          ok             ok             FORBIDDEN
     GET /api/schemas                   -              -              -
     GET /api/schemas/{name}            -              -              -
     GET /api/openapi.json              -              -              -
@@ -190,7 +188,7 @@ fn without_a_secret_the_kernel_says_who_may_read_and_close() {
     list_sessions                      ok             ok             FORBIDDEN
     get_session                        ok             ok             FORBIDDEN
     end_session                        ok             ok             FORBIDDEN
-    session_analytics                  -              -              FORBIDDEN
+    session_analytics                  ok             ok             FORBIDDEN
     get_prometheus_metrics             -              -              -
     ");
 }

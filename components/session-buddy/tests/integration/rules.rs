@@ -12,6 +12,7 @@ use std::{
 use proptest::prelude::*;
 use serde_json::{Value, json};
 use session_buddy::{
+    analytics::{Findings, Question},
     auth::Voice,
     clock::Clock,
     liveness::{Liveness, MonotonicClock, Sender},
@@ -27,6 +28,8 @@ use session_model::{
     SessionStartEvent, SessionStartResult, SessionState, SessionStatus, Timestamp, Transport,
     fold::{Origin, Vitals},
 };
+
+use crate::analytics::counted_one_by_one;
 
 /// Clocks that only move when they are told to.
 #[derive(Clone)]
@@ -228,6 +231,15 @@ impl SessionStore for ModelStore {
         Box::pin(async move { Ok(found) })
     }
 
+    fn analyze(&self, question: Question) -> StoreFuture<'_, Findings> {
+        let sessions = self.0.lock().unwrap();
+        let records = sessions
+            .values()
+            .map(|Standing { session, vitals }| session.record(vitals));
+        let findings = counted_one_by_one(records, &question);
+        Box::pin(async { Ok(findings) })
+    }
+
     fn health(&self) -> StoreHealth {
         StoreHealth {
             failure: None,
@@ -242,22 +254,25 @@ impl SessionStore for ModelStore {
 }
 
 /// The rules over one store, with a clock of our own.
-struct Desk {
-    tracker: Tracker,
-    clock: TestClock,
-    runtime: tokio::runtime::Runtime,
-    _folder: tempfile::TempDir,
+pub(crate) struct Desk {
+    pub(crate) tracker: Tracker,
+    pub(crate) store: Arc<dyn SessionStore>,
+    pub(crate) clock: TestClock,
+    pub(crate) runtime: tokio::runtime::Runtime,
+    pub(crate) folder: tempfile::TempDir,
 }
 
 /// Both stores: every test below holds for each.
-fn desks() -> [Desk; 2] {
+pub(crate) fn desks() -> [Desk; 2] {
     let desk = |store: Arc<dyn SessionStore>, clock: TestClock, folder| Desk {
-        tracker: Tracker::new(store, clock.clock()).with_liveness(Liveness::new(clock.monotonic())),
+        tracker: Tracker::new(Arc::clone(&store), clock.clock())
+            .with_liveness(Liveness::new(clock.monotonic())),
+        store,
         clock,
         runtime: tokio::runtime::Builder::new_current_thread()
             .build()
             .unwrap(),
-        _folder: folder,
+        folder,
     };
     let (clock, folder) = (TestClock::new(), tempfile::tempdir().unwrap());
     let sqlite = SqliteStore::open(&folder.path().join("sessions.db"), &clock.clock()).unwrap();
@@ -334,26 +349,26 @@ fn heartbeat(number: u32, commands: i64) -> SessionHeartbeatEvent {
 }
 
 impl Desk {
-    fn start(&self, event: SessionStartEvent) -> SessionStartResult {
+    pub(crate) fn start(&self, event: SessionStartEvent) -> SessionStartResult {
         self.runtime
             .block_on(self.tracker.start(event, delivery()))
             .unwrap()
     }
 
-    fn end(&self, event: SessionEndEvent) -> SessionEndResult {
+    pub(crate) fn end(&self, event: SessionEndEvent) -> SessionEndResult {
         self.runtime
             .block_on(self.tracker.end(event, delivery()))
             .unwrap()
     }
 
-    fn heartbeat(&self, event: SessionHeartbeatEvent) -> SessionHeartbeatResult {
+    pub(crate) fn heartbeat(&self, event: SessionHeartbeatEvent) -> SessionHeartbeatResult {
         self.runtime
             .block_on(self.tracker.heartbeat(event, delivery()))
             .unwrap()
     }
 
     /// Lets time go by, with a sweep every five seconds.
-    fn wait(&self, seconds: u32) {
+    pub(crate) fn wait(&self, seconds: u32) {
         for _ in 0..seconds.div_ceil(5) {
             self.clock.advance(5);
             self.runtime.block_on(self.tracker.sweep()).unwrap();
@@ -361,7 +376,7 @@ impl Desk {
     }
 
     /// Lets every lease run out.
-    fn expire(&self) {
+    pub(crate) fn expire(&self) {
         self.wait(100);
     }
 
@@ -375,7 +390,11 @@ impl Desk {
         self.runtime.block_on(self.tracker.recall()).unwrap();
     }
 
-    fn close_by_hand(&self, number: u32, force: bool) -> Result<SessionRecord, EndError> {
+    pub(crate) fn close_by_hand(
+        &self,
+        number: u32,
+        force: bool,
+    ) -> Result<SessionRecord, EndError> {
         let id = start(number).session_id();
         let closing =
             self.tracker
@@ -383,7 +402,7 @@ impl Desk {
         self.runtime.block_on(closing).unwrap()
     }
 
-    fn record(&self, number: u32) -> SessionRecord {
+    pub(crate) fn record(&self, number: u32) -> SessionRecord {
         let id = start(number).session_id();
         self.runtime
             .block_on(self.tracker.get(id.as_str(), None))

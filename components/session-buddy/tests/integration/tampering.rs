@@ -11,9 +11,12 @@ use std::{
 };
 
 use session_buddy::{
-    store::sqlite::{
-        SqliteStore,
-        verify::{VerifyError, verify},
+    store::{
+        SessionStore,
+        sqlite::{
+            SqliteStore,
+            verify::{VerifyError, verify},
+        },
     },
     tracker::Tracker,
 };
@@ -54,6 +57,98 @@ async fn an_untouched_record_verifies() {
     assert_eq!((verified.records, verified.sessions), (5, 3));
     assert_eq!(verified.heads.len(), 1);
     assert_eq!(verified.heads[0].1, 4);
+}
+
+#[tokio::test]
+async fn each_change_of_the_sums_is_named() {
+    const OF: &str = "chain 1, component mahavishnu, type admin_shell";
+    for (sql, place, what) in [
+        (
+            "UPDATE rollup_days SET sessions = 4",
+            "rollup_days: day 2026-02-06, {}",
+            "column sessions is 4, and by the sessions 3",
+        ),
+        (
+            "UPDATE rollup_quarters SET failed = 0",
+            "rollup_quarters: quarter 88 of day 2026-02-06, {}",
+            "column failed is 0, and by the sessions 1",
+        ),
+        (
+            "UPDATE rollup_users SET lengths = x'00'",
+            "rollup_users: day 2026-02-06, {}, user 1",
+            "it cannot be read",
+        ),
+        (
+            "DELETE FROM rollup_users",
+            "rollup_users: day 2026-02-06, {}, user 1",
+            "it is missing",
+        ),
+        (
+            "UPDATE rollup_days SET day = day + 1",
+            "rollup_days: day 2026-02-06, {}",
+            "it is missing",
+        ),
+        (
+            "INSERT INTO rollup_days SELECT day + 1, chain, series, sessions, active, lost, failed, seconds, quality_nanos,
+                last_start, lengths, quarters FROM rollup_days",
+            "rollup_days: day 2026-02-07, {}",
+            "no session belongs to it",
+        ),
+        (
+            "UPDATE rollup_user_months SET days = 3",
+            "rollup_user_months: month 2026-02, {}, user 1",
+            "column days is 3, and by the sessions 32",
+        ),
+        (
+            "DELETE FROM rollup_errors",
+            "rollup_errors: day 2026-02-06, {}, error text efaedab6",
+            "it is missing",
+        ),
+        (
+            "UPDATE error_messages SET message = 'none'",
+            "rollup_errors: day 2026-02-06, {}, error text efaedab6",
+            "another text",
+        ),
+        (
+            "UPDATE series SET component_name = 'akosha'",
+            "rollup_quarters: quarter 88 of day 2026-02-06, chain 1, series -1",
+            "it is missing",
+        ),
+    ] {
+        let (found_place, found_what) = found(sql).await;
+        let place = place.replace("{}", OF);
+        assert!(found_place.starts_with(&place), "{sql}: {found_place}: {found_what}");
+        assert!(found_what.contains(what), "{sql}: {found_what}");
+    }
+}
+
+#[tokio::test]
+async fn sums_are_made_anew_from_the_sessions() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = tampered(
+        folder.path(),
+        "DELETE FROM rollup_quarters; UPDATE rollup_days SET sessions = 7; INSERT INTO rollup_errors VALUES (0, 1, 1, x'00', 5)",
+    )
+    .await;
+    assert!(verify(&path).is_err());
+    assert_eq!(SqliteStore::rebuild_rollups(&path).unwrap(), 3);
+    verify(&path).unwrap();
+}
+
+#[tokio::test]
+async fn a_database_of_an_older_server_gets_its_sums_when_it_is_opened() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = tampered(
+        folder.path(),
+        "DROP TABLE rollup_quarters; DROP TABLE rollup_days; DROP TABLE rollup_users; DROP TABLE rollup_user_months;
+         DROP TABLE rollup_errors; DROP TABLE series; DROP TABLE usernames; DROP TABLE error_messages;
+         DROP INDEX sessions_with_error; DELETE FROM migrations WHERE name = 'rollups'",
+    )
+    .await;
+    assert_eq!(verify(&path).unwrap().rollups, 0);
+    let store = SqliteStore::open(&path, &TestClock::new().clock()).unwrap();
+    store.close().await.unwrap();
+    assert_eq!(verify(&path).unwrap().rollups, 5);
 }
 
 #[tokio::test]

@@ -3,11 +3,20 @@
 use rusqlite::{Connection, OptionalExtension, Transaction, params};
 use session_model::{Counters, SessionId, fold::Vitals};
 
-use super::row::{Cell, cell};
-use crate::store::{Cursor, Note, OpenSession, Page, Watched};
+use super::{
+    rollup,
+    row::{Cell, cell, chain_of},
+};
+use crate::{
+    analytics::Facts,
+    store::{Cursor, Note, OpenSession, Page, Watched},
+};
 
+/// The facts first.
 const VITALS: &str = "
-    SELECT command_count, error_count, error_message FROM sessions WHERE session_id = ?1 AND status = 'active'";
+    SELECT start_time, component_name, session_type, username, status, duration_seconds, quality_score, error_occurred,
+           error_message, command_count, error_count, start_record
+      FROM sessions WHERE session_id = ?1 AND status = 'active'";
 
 const FEED: &str = "
     UPDATE sessions
@@ -22,10 +31,19 @@ const WATCH: &str = "
 
 const UNWATCH: &str = "DELETE FROM watched WHERE session_id = ?1";
 
-/// Writes a note. What is no longer open is left as it is: its record says all.
-pub(super) fn write(transaction: &Transaction<'_>, note: Note) -> rusqlite::Result<()> {
+/// A session of which heartbeats said more than was counted.
+pub(super) struct Fed {
+    /// The chain that has its start.
+    pub(super) chain: i64,
+    pub(super) before: Facts,
+    pub(super) now: Facts,
+}
+
+/// Writes a note, and gives what it changes of what is counted. What is no longer open is left as it is: its record says
+/// all.
+pub(super) fn write(transaction: &Transaction<'_>, note: Note) -> rusqlite::Result<Option<Fed>> {
     match note {
-        Note::Fed(id, vitals) => feed(transaction, &id, vitals),
+        Note::Fed(id, vitals) => return feed(transaction, &id, vitals),
         Note::Watched(id, watched) => {
             let values = params![
                 id.as_str(),
@@ -36,28 +54,36 @@ pub(super) fn write(transaction: &Transaction<'_>, note: Note) -> rusqlite::Resu
                 watched.start_ticks,
                 watched.pidfd_inode
             ];
-            transaction.prepare_cached(WATCH)?.execute(values).map(drop)
+            transaction.prepare_cached(WATCH)?.execute(values)?;
         }
-        Note::Unwatched(id) => transaction
-            .prepare_cached(UNWATCH)?
-            .execute([id.as_str()])
-            .map(drop),
+        Note::Unwatched(id) => {
+            transaction
+                .prepare_cached(UNWATCH)?
+                .execute([id.as_str()])?;
+        }
     }
+    Ok(None)
 }
 
-fn feed(transaction: &Transaction<'_>, id: &SessionId, vitals: Vitals) -> rusqlite::Result<()> {
-    let before = transaction
+fn feed(
+    transaction: &Transaction<'_>,
+    id: &SessionId,
+    vitals: Vitals,
+) -> rusqlite::Result<Option<Fed>> {
+    let found = transaction
         .prepare_cached(VITALS)?
         .query_row([id.as_str()], |row| {
-            Ok(Counters {
-                command_count: row.get(0)?,
-                error_count: row.get(1)?,
-                last_error: row.get(2)?,
-            })
+            let counters = Counters {
+                command_count: row.get(9)?,
+                error_count: row.get(10)?,
+                last_error: row.get(8)?,
+            };
+            let chain = chain_of(row.get(11)?);
+            Ok((rollup::facts(row)?, counters, chain))
         })
         .optional()?;
-    let Some(before) = before else {
-        return Ok(());
+    let Some((counted, before, chain)) = found else {
+        return Ok(None);
     };
     let Counters {
         command_count,
@@ -72,7 +98,17 @@ fn feed(transaction: &Transaction<'_>, id: &SessionId, vitals: Vitals) -> rusqli
         error_count,
         last_error
     ];
-    transaction.prepare_cached(FEED)?.execute(values).map(drop)
+    transaction.prepare_cached(FEED)?.execute(values)?;
+    let now = Facts {
+        failed: error_count.is_some_and(|count| count > 0),
+        error: last_error,
+        ..counted.clone()
+    };
+    Ok(Some(Fed {
+        chain,
+        before: counted,
+        now,
+    }))
 }
 
 const CLEAR: &str = "

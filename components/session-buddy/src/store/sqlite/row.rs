@@ -47,6 +47,11 @@ pub(super) fn checked_key(chain: i64, seq: u64) -> Option<i64> {
     (seq >> SEQ_BITS == 0).then(|| record_key(chain, seq))
 }
 
+/// Gives the chain of a record.
+pub(super) const fn chain_of(record: i64) -> i64 {
+    record >> SEQ_BITS
+}
+
 impl Row {
     /// Folds a session to its row.
     pub(super) fn of(session: &Session, vitals: &Vitals, places: Places) -> Self {

@@ -4,7 +4,7 @@ use data_encoding::HEXLOWER;
 use rusqlite::{Connection, OptionalExtension, params};
 use sha2::{Digest, Sha256};
 
-use super::OpenError;
+use super::{OpenError, rollup};
 
 /// Marks the file as ours: "SBDY".
 const APPLICATION_ID: i64 = 0x5342_4459;
@@ -14,6 +14,12 @@ struct Migration {
     number: i64,
     name: &'static str,
     sql: &'static str,
+    /// Fills what the step makes from what there is.
+    fill: fn(&Connection) -> rusqlite::Result<()>,
+}
+
+const fn nothing(_: &Connection) -> rusqlite::Result<()> {
+    Ok(())
 }
 
 const MIGRATIONS: &[Migration] = &[
@@ -21,11 +27,19 @@ const MIGRATIONS: &[Migration] = &[
         number: 1,
         name: "record",
         sql: include_str!("migrations/0001_record.sql"),
+        fill: nothing,
     },
     Migration {
         number: 2,
         name: "watched",
         sql: include_str!("migrations/0002_watched.sql"),
+        fill: nothing,
+    },
+    Migration {
+        number: 3,
+        name: "rollups",
+        sql: include_str!("migrations/0003_rollups.sql"),
+        fill: |connection| rollup::rebuild(connection).map(drop),
     },
 ];
 
@@ -106,6 +120,7 @@ pub(super) fn migrate(connection: &mut Connection) -> Result<(), OpenError> {
             .optional()?;
         if applied.is_none() {
             transaction.execute_batch(migration.sql)?;
+            (migration.fill)(&transaction)?;
             transaction.execute(
                 "INSERT INTO migrations (number, name, checksum) VALUES (?1, ?2, ?3)",
                 params![migration.number, migration.name, migration.checksum()],

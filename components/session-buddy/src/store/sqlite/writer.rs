@@ -23,6 +23,7 @@ use uuid::Uuid;
 use super::{
     OpenError, connection, notes,
     place::{Place, PlaceError},
+    rollup::Names,
     status::Status,
     verify,
     writing::{Head, WriteError, Writing},
@@ -92,6 +93,8 @@ struct Chain {
     key: i64,
     uuid: Uuid,
     head: Head,
+    /// Keys that its transactions gave. They go with it when one fails.
+    names: Names,
 }
 
 impl Writer {
@@ -311,6 +314,7 @@ impl Chain {
             key,
             uuid,
             head: Head { seq, hash },
+            names: Names::default(),
         }))
     }
 
@@ -329,7 +333,13 @@ impl Chain {
         let transaction = self
             .connection
             .transaction_with_behavior(TransactionBehavior::Immediate)?;
-        let mut writing = Writing::begin(&transaction, self.key, self.uuid, self.head);
+        let mut writing = Writing::begin(
+            &transaction,
+            self.key,
+            self.uuid,
+            self.head,
+            &mut self.names,
+        );
         let mut make = |work| match work {
             Work::Changes(changes) => changes
                 .into_iter()
@@ -337,7 +347,7 @@ impl Chain {
                 .collect::<Result<_, _>>(),
             Work::Notes(notes) => {
                 for note in notes {
-                    notes::write(&transaction, note)?;
+                    writing.note(note)?;
                 }
                 Ok(Vec::new())
             }
@@ -347,7 +357,7 @@ impl Chain {
             .into_iter()
             .map(&mut make)
             .collect::<Result<_, _>>()?;
-        let head = writing.head();
+        let head = writing.finish()?;
         transaction.commit()?;
         self.head = head;
         Ok(outcomes)

@@ -11,12 +11,16 @@ use tracing::error;
 use uuid::Uuid;
 
 use super::{
-    chain_of_causes,
-    row::{CHANGING, COLUMNS, Places, Row, cell, record_key},
+    chain_of_causes, notes,
+    rollup::{Names, Sums},
+    row::{CHANGING, COLUMNS, Places, Row, cell, chain_of, record_key},
 };
-use crate::store::{
-    Change, Decision, Outcome, Standing, StoreError, Verdict,
-    ledger::{self, FORMAT, Hash, Header, Salt},
+use crate::{
+    analytics::Facts,
+    store::{
+        Change, Decision, Note, Outcome, Standing, StoreError, Verdict,
+        ledger::{self, FORMAT, Hash, Header, Salt},
+    },
 };
 
 /// The last record of a chain.
@@ -86,27 +90,47 @@ pub(super) struct Writing<'a> {
     chain: i64,
     uuid: Uuid,
     head: Head,
+    names: &'a mut Names,
+    sums: Sums,
 }
 
 impl<'a> Writing<'a> {
     /// Goes on with a chain from its head.
-    pub(super) const fn begin(
+    pub(super) fn begin(
         transaction: &'a Transaction<'a>,
         chain: i64,
         uuid: Uuid,
         head: Head,
+        names: &'a mut Names,
     ) -> Self {
         Self {
             transaction,
             chain,
             uuid,
             head,
+            names,
+            sums: Sums::default(),
         }
     }
 
-    /// Gives the end of the chain as it will be once the transaction is committed.
-    pub(super) const fn head(&self) -> Head {
-        self.head
+    /// Writes what the changes come to in sums, and gives the end of the chain as it will be once the transaction is
+    /// committed.
+    pub(super) fn finish(self) -> rusqlite::Result<Head> {
+        self.sums.write(self.transaction)?;
+        Ok(self.head)
+    }
+
+    /// Writes a note.
+    pub(super) fn note(&mut self, note: Note) -> rusqlite::Result<()> {
+        if let Some(fed) = notes::write(self.transaction, note)? {
+            self.count(fed.chain, Some(&fed.before), &fed.now)?;
+        }
+        Ok(())
+    }
+
+    fn count(&mut self, chain: i64, before: Option<&Facts>, now: &Facts) -> rusqlite::Result<()> {
+        self.sums
+            .change(self.transaction, self.names, chain, before, now)
     }
 
     /// Makes a change, unless what is on record of its session is damaged, which concerns nobody else.
@@ -140,6 +164,7 @@ impl<'a> Writing<'a> {
                 },
                 mut places,
             )) => {
+                let counted = Facts::of(&session.record(&before));
                 for record in records {
                     let key = self.append(&id, &record)?;
                     if record.fact.kind() == Kind::End {
@@ -147,7 +172,10 @@ impl<'a> Writing<'a> {
                     }
                     session.accept(record);
                 }
-                self.change(Row::of(&session, &vitals.unwrap_or(before), places))?;
+                let row = Row::of(&session, &vitals.unwrap_or(before), places);
+                let now = Facts::of(&row.record);
+                self.count(chain_of(places.start), Some(&counted), &now)?;
+                self.change(row)?;
             }
             None => {
                 let start = records
@@ -162,10 +190,12 @@ impl<'a> Writing<'a> {
                     end: None,
                 };
                 let session = Session::begin(start).ok_or(WriteError::NoStart(id))?;
-                let values = Row::of(&session, &vitals, places).into_values();
+                let row = Row::of(&session, &vitals, places);
+                let now = Facts::of(&row.record);
                 self.transaction
                     .prepare_cached(&INSERT)?
-                    .execute(params_from_iter(values))?;
+                    .execute(params_from_iter(row.into_values()))?;
+                self.count(self.chain, None, &now)?;
             }
         }
         Ok(verdict)
