@@ -3,6 +3,7 @@
 
 mod ends;
 mod harness;
+mod program;
 mod screen;
 mod scripts;
 mod terminal;

@@ -92,6 +92,8 @@ fn help_lists_and_explains() {
     quit(code=0)           leave the shell
     print(value)           write a value
     sleep(seconds)         wait
+    to_csv(value)          write a value as CSV
+    to_json(value)         write a value as JSON
     shell                  this shell: session_id, session_tracker
     ");
     assert_snapshot!(script("help(refund)\nrefund?\n%time?"), @"
