@@ -20,6 +20,8 @@ use crate::{
     console::Console,
     interrupt::Interrupt,
     output::View,
+    pager,
+    shell::signals,
 };
 
 /// The shell, as its helpers see it. Clones mean the same shell.
@@ -83,10 +85,12 @@ impl Context {
         }
     }
 
-    /// Shows a text that may be long: page by page on a terminal. It goes to standard output, as
-    /// [`print`](Self::print) does.
+    /// Shows a text that is no result and may be long: page by page on a terminal, else on standard error as
+    /// [`tell`](Self::tell) does.
     pub fn page(&self, text: &str) {
-        self.console.page(text);
+        if !pager::page(text) {
+            self.console.tell(text.trim_end_matches('\n'));
+        }
     }
 
     /// Runs a program to its end, without input and for at most `limit`. `line` gets each line of its output as it came;
@@ -110,6 +114,13 @@ impl Context {
     /// something wrong. A person's shell stays open.
     pub fn set_exit_code(&self, code: u8) {
         self.exit_code.store(code, Ordering::Relaxed);
+    }
+
+    /// Says that what was interrupted has told so itself: the exit code of a command or a script is 130 then, and the result
+    /// so far is shown as any other.
+    pub fn answer_interrupt(&self) {
+        self.interrupt.clear();
+        self.set_exit_code(signals::exit_code(signals::INTERRUPT));
     }
 
     pub(crate) fn exit_code(&self) -> u8 {
