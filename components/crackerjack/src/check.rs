@@ -1,6 +1,7 @@
 //! Running a tool, and its verdict.
 
 use std::{
+    borrow::Cow,
     collections::VecDeque,
     path::Path,
     process::Command,
@@ -175,6 +176,7 @@ pub(crate) fn stream(
     let mut tail = VecDeque::new();
     let mut wrote = false;
     let end = context.run(command, limit, |stream, line| {
+        let line = &*without_colours(line);
         wrote |= stream == Stream::Output && !line.trim().is_empty();
         if shows(stream, line) {
             context.tell(format_args!("   {}", tool_line(line)));
@@ -190,6 +192,32 @@ pub(crate) fn stream(
         tail,
         wrote,
     })
+}
+
+/// Takes colours out of a line (ECMA-48, SGR, and the character set that terminfo's `sgr0` resets): some tools write them
+/// wherever they write to.
+fn without_colours(line: &str) -> Cow<'_, str> {
+    const ESCAPE: char = '\u{1b}';
+    if !line.contains(ESCAPE) {
+        return Cow::Borrowed(line);
+    }
+    let mut parts = line.split(ESCAPE);
+    let mut plain = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let after = part.strip_prefix('[').and_then(|codes| {
+            codes
+                .trim_start_matches(|c: char| c.is_ascii_digit() || c == ';')
+                .strip_prefix('m')
+        });
+        match after.or_else(|| part.strip_prefix("(B")) {
+            Some(text) => plain.push_str(text),
+            None => {
+                plain.push(ESCAPE);
+                plain.push_str(part);
+            }
+        }
+    }
+    Cow::Owned(plain)
 }
 
 /// Makes a line of a tool one that does not act on the terminal; its tabs stay.
@@ -212,10 +240,34 @@ pub(crate) fn command(
         .current_dir(folder)
         .env("PATH", finder.path())
         // Whole lines of plain text, as they come.
+        .env("TERM", "dumb")
         .env("NO_COLOR", "1")
         .env("CARGO_TERM_COLOR", "never")
         .env("PYTHONUNBUFFERED", "1")
         .env_remove("FORCE_COLOR")
         .env_remove("CLICOLOR_FORCE");
     Some(command)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn colours_are_taken_out_and_nothing_else() {
+        for (line, plain) in [
+            ("plain", "plain"),
+            (
+                "\u{1b}[1;31mred\u{1b}[0m and \u{1b}(B\u{1b}[mplain",
+                "red and plain",
+            ),
+            (
+                "\u{1b}]0;title\u{7}\u{1b}[2J",
+                "\u{1b}]0;title\u{7}\u{1b}[2J",
+            ),
+            ("\u{1b}", "\u{1b}"),
+        ] {
+            assert_eq!(without_colours(line), plain);
+        }
+    }
 }

@@ -196,7 +196,7 @@ fn what_a_tool_writes_does_not_act_on_the_terminal() {
     );
     let ran = site.run(&["test"]).with_code(1);
     assert!(
-        !ran.errors.contains('\u{1b}') && ran.errors.contains("\\u{1b}[31mred"),
+        !ran.errors.contains('\u{1b}') && ran.errors.contains("red\\u{1b}]0;title"),
         "{ran:?}"
     );
     assert!(!ran.output.contains('\u{1b}'));
