@@ -38,7 +38,8 @@ struct Program {
     shell: ShellArgs,
 }
 
-const EXIT_CODES: &str = "\
+/// What every shell says of its exit codes.
+pub(crate) const EXIT_CODES: &str = "\
 Exit codes: that of exit(), 1 for an error in a script, 2 for wrong usage or a reason that is missing, 69 where the shell
 must be tracked and is not, 77 where its policy does not let you in, 78 where its policy cannot be read, 101 after a bug of the shell, 128 and the signal's number after a signal.";
 

@@ -6,6 +6,7 @@ use session_model::ComponentName;
 
 use crate::{
     arguments::{self, ShellArgs},
+    console::Console,
     helper::{Action, Context, Helper, HelperError, IntoAction, IntoReply, Magic, Object},
     language::{Signature, is_usable_name},
     output::Reply,
@@ -13,7 +14,9 @@ use crate::{
 };
 
 /// What every shell has.
-const BUILT_IN_NAMES: [&str; 5] = ["exit", "help", "quit", "shell", "sleep"];
+const BUILT_IN_NAMES: [&str; 7] = [
+    "exit", "help", "quit", "shell", "sleep", "to_csv", "to_json",
+];
 /// How long a script may run without a helper: 60 seconds. Nobody's arithmetic takes longer; an endless loop does.
 const SCRIPT_TIME_MAX: Duration = Duration::from_mins(1);
 
@@ -196,6 +199,19 @@ impl Builder {
     /// Runs the shell of a component that has a command line of its own.
     pub fn run_with(self, arguments: &ShellArgs) -> ExitCode {
         shell::run(self, arguments)
+    }
+
+    /// Tells what is wrong with what the component said, and whether something is.
+    pub(crate) fn tell_mistakes(&self, console: &Console) -> bool {
+        let mistakes = self.component.as_ref().err().into_iter();
+        let mut found = false;
+        for mistake in mistakes.chain(&self.mistakes) {
+            found = true;
+            console.tell(format_args!(
+                "error: this shell is put together wrongly: {mistake}"
+            ));
+        }
+        found
     }
 
     fn add_helper(&mut self, signature: Signature, arity: usize, action: Action) {

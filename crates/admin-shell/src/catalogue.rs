@@ -9,12 +9,14 @@ use crate::{
 };
 
 /// The functions that every shell has; the engine defines them.
-const BUILT_IN: [&str; 5] = [
+const BUILT_IN: [&str; 7] = [
     "help(name=none) - list what there is, or explain one name",
     "exit(code=0) - leave the shell",
     "quit(code=0) - leave the shell",
     "print(value) - write a value",
     "sleep(seconds) - wait",
+    "to_csv(value) - write a value as CSV",
+    "to_json(value) - write a value as JSON",
 ];
 
 /// What a shell offers, in the order in which it was put there.

@@ -2,18 +2,27 @@
 
 use std::{
     fmt,
-    io::{self, IsTerminal, Write},
+    io::{self, BufRead, IsTerminal, Write},
     sync::{
         Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering},
         mpsc::SyncSender,
     },
+    time::Duration,
 };
 
 use jiff::tz::TimeZone;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use session_client::Clock;
 
-use crate::output::View;
+use crate::{
+    interrupt::Interrupt,
+    output::{Format, Reply, View},
+    pager,
+};
+
+/// How often it is looked whether the user wants to stop instead of answering: 50 ms.
+const LOOK: Duration = Duration::from_millis(50);
 
 /// Standard output and standard error. Where standard output cannot be written what runs is stopped, and the shell
 /// leaves: quietly if its reader has gone.
@@ -76,6 +85,58 @@ impl Console {
             problem.get_or_insert(error.kind());
             self.is_unread.store(true, Ordering::Relaxed);
         }
+    }
+
+    /// Writes a result; what people are told instead of an empty table goes to standard error. Tells whether a pager had it.
+    pub(crate) fn show(&self, reply: &Reply, format: Format) -> bool {
+        if let (Reply::Table(table), Format::Table) = (reply, format)
+            && table.is_empty()
+        {
+            self.tell(table.empty_text());
+            return false;
+        }
+        self.page(&reply.write(format, &self.view()))
+    }
+
+    /// Writes to standard output, page by page if that is a terminal and the text is longer; tells whether it was.
+    pub(crate) fn page(&self, text: &str) -> bool {
+        let paged = pager::page(text);
+        if !paged {
+            self.write(text);
+        }
+        paged
+    }
+
+    /// Asks a question on the terminal; `None` without one.
+    ///
+    /// # Errors
+    ///
+    /// `Interrupted` when the user wants to stop instead; what the system says of the terminal.
+    pub(crate) fn ask(&self, question: &str, interrupt: &Interrupt) -> io::Result<Option<bool>> {
+        let stdin = io::stdin();
+        if !stdin.is_terminal() || !io::stderr().is_terminal() {
+            return Ok(None);
+        }
+        write!(anstream::stderr(), "{question} [y/N] ")?;
+        let patience = Timespec::try_from(LOOK).map_err(io::Error::other)?;
+        loop {
+            let mut watched = [PollFd::new(&stdin, PollFlags::IN)];
+            let ready = match poll(&mut watched, Some(&patience)) {
+                Ok(count) => count > 0,
+                Err(rustix::io::Errno::INTR) => false,
+                Err(error) => return Err(error.into()),
+            };
+            if interrupt.is_set() {
+                return Err(io::ErrorKind::Interrupted.into());
+            }
+            if ready {
+                break;
+            }
+        }
+        let mut answer = String::new();
+        stdin.lock().read_line(&mut answer)?;
+        let answer = answer.trim().to_ascii_lowercase();
+        Ok(Some(matches!(&*answer, "y" | "yes")))
     }
 
     /// Writes a line to standard error; best effort.

@@ -16,6 +16,7 @@ use std::fmt::Write;
 use serde::Serialize;
 use serde_json::Value;
 use session_model::escape;
+pub use session_model::escape::for_line as one_line;
 
 pub use cell::Cell;
 pub use csv::cell as csv_cell;

@@ -4,7 +4,7 @@ mod admission;
 mod banner;
 mod input;
 mod magics;
-mod signals;
+pub(crate) mod signals;
 mod system;
 mod tracking;
 mod watching;
@@ -25,6 +25,7 @@ use crate::{
     arguments::ShellArgs,
     builder::Builder,
     catalogue::{Catalogue, Described},
+    child::Children,
     console::Console,
     engine::{Interpreter, Outcome, ScriptError},
     helper::{Context, Helper, Magic, Object},
@@ -93,14 +94,7 @@ pub(crate) fn run(mut builder: Builder, arguments: &ShellArgs) -> ExitCode {
         && io::stdin().is_terminal()
         && io::stdout().is_terminal();
     let console = Arc::new(Console::new(Clock::system(), interactive));
-    let mistakes = builder.component.as_ref().err().into_iter();
-    let mistakes: Vec<_> = mistakes.chain(&builder.mistakes).collect();
-    if !mistakes.is_empty() {
-        for mistake in mistakes {
-            console.tell(format_args!(
-                "error: this shell is put together wrongly: {mistake}"
-            ));
-        }
+    if builder.tell_mistakes(&console) {
         return ExitCode::FAILURE;
     }
     let script = match script(arguments) {
@@ -123,12 +117,15 @@ pub(crate) fn run(mut builder: Builder, arguments: &ShellArgs) -> ExitCode {
     builder.fail_closed |= fail_closed;
     let tracking = Arc::new(Tracking::begin(&builder, arguments, reason));
     let interrupt = Interrupt::default();
-    if let Err(error) = signals::watch(&tracking, &interrupt, interactive) {
+    let children = Children::default();
+    if let Err(error) = signals::watch(&tracking, &children, &interrupt, interactive) {
         console.tell(format_args!(
             "note: signals end this shell without a word: {error}"
         ));
     }
-    let run = || open(builder, arguments, &console, &tracking, interrupt, script);
+    let id = tracking.session_id().cloned();
+    let context = Context::new(Arc::clone(&console), interrupt, id, children);
+    let run = || open(builder, arguments, &context, &tracking, script);
     let left = on_own_stack(run);
     tracking.end(Ending {
         reason: left.reason,
@@ -168,11 +165,11 @@ fn script(arguments: &ShellArgs) -> Result<Option<String>, ScriptError> {
 fn open(
     builder: Builder,
     arguments: &ShellArgs,
-    console: &Arc<Console>,
+    context: &Context,
     tracking: &Arc<Tracking>,
-    interrupt: Interrupt,
     script: Option<String>,
 ) -> Left {
+    let console = &context.console;
     if builder.fail_closed
         && let Err(error) = tracking.wait_acknowledged(ACKNOWLEDGE_MAX)
     {
@@ -191,11 +188,11 @@ fn open(
         console.tell(format_args!("note: {notice}"));
     }
     let prompt = builder.prompt.clone();
-    let mut shell = Shell::new(builder, arguments.format, console, tracking, interrupt);
+    let mut shell = Shell::new(builder, arguments.format, context, tracking);
     let mut input = match script {
         Some(script) => Input::of_text(&script),
         None if tracking_line.is_some() => {
-            if let Err(error) = signals::watch_terminal(tracking) {
+            if let Err(error) = signals::watch_terminal(tracking, &context.children) {
                 console.tell(format_args!(
                     "note: the end of the terminal is not noticed: {error}"
                 ));
@@ -220,13 +217,7 @@ fn open(
 }
 
 impl Shell {
-    fn new(
-        builder: Builder,
-        format: Format,
-        console: &Arc<Console>,
-        tracking: &Arc<Tracking>,
-        interrupt: Interrupt,
-    ) -> Self {
+    fn new(builder: Builder, format: Format, context: &Context, tracking: &Arc<Tracking>) -> Self {
         let Offer {
             helpers,
             mut objects,
@@ -238,18 +229,13 @@ impl Shell {
             .map(|magic| Arc::new(magic.clone()) as Arc<dyn Described>);
         let described = own.chain(magics::described()).collect();
         let catalogue = Arc::new(Catalogue::new(helpers, objects, described));
-        let context = Context {
-            console: Arc::clone(console),
-            interrupt,
-            session_id: tracking.session_id().cloned(),
-        };
         let interpreter =
-            Interpreter::new(Arc::clone(&catalogue), &context, builder.script_time_max);
+            Interpreter::new(Arc::clone(&catalogue), context, builder.script_time_max);
         Self {
             interpreter: Arc::new(Mutex::new(interpreter)),
             catalogue,
             magics,
-            context,
+            context: context.clone(),
             tracking: Arc::clone(tracking),
             format,
             records_errors: builder.records_errors,
@@ -277,7 +263,10 @@ impl Shell {
                     failures = 0;
                     self.take(&line, number)
                 }
-                Ok(Read::End(reason)) => Next::Leave(Left { reason, code: 0 }),
+                Ok(Read::End(reason)) => Next::Leave(Left {
+                    reason,
+                    code: self.end_code(),
+                }),
                 Err(error) => {
                     failures += 1;
                     self.failed(&ScriptError::new(error.to_string(), None))
@@ -294,6 +283,15 @@ impl Shell {
                     };
                 }
             }
+        }
+    }
+
+    /// Gives with which code the end of the input ends the shell; what was found wrong before a person leaves is no matter.
+    fn end_code(&self) -> u8 {
+        if self.context.is_interactive() {
+            0
+        } else {
+            self.context.exit_code()
         }
     }
 
@@ -418,14 +416,10 @@ impl Shell {
         if nothing || *reply == Reply::Nothing {
             return;
         }
-        let console = &self.context.console;
-        if let (Reply::Table(table), Format::Table) = (reply, self.format)
-            && table.is_empty()
-        {
-            console.tell(table.empty_text());
-            return;
+        if self.context.console.show(reply, self.format) {
+            // Ctrl-C was the pager's.
+            self.context.interrupt.clear();
         }
-        console.write(&reply.write(self.format, &console.view()));
     }
 
     fn interrupted(&self) -> Next {

@@ -111,6 +111,30 @@ impl Layer {
         Ok(Self::new(Source::File(path), values))
     }
 
+    /// Makes the layer of a file that is not YAML, from key, text and line, as whoever can read it found them.
+    pub fn from_entries<K, T>(
+        path: impl Into<PathBuf>,
+        entries: impl IntoIterator<Item = (K, T, usize)>,
+    ) -> Self
+    where
+        K: Into<String>,
+        T: Into<String>,
+    {
+        let path = path.into();
+        let value = |text: T, line| Value {
+            text: text.into(),
+            origin: Origin::File {
+                path: path.clone(),
+                line,
+            },
+        };
+        let values: Vec<_> = entries
+            .into_iter()
+            .map(|(key, text, line)| (key.into(), value(text, line)))
+            .collect();
+        Self::new(Source::File(path), values)
+    }
+
     /// Takes declared variables, as pairs of key and name, from an environment such as
     /// `|name| std::env::var_os(name)`. An empty variable counts as not set.
     ///

@@ -2,7 +2,10 @@ use std::collections::BTreeSet;
 
 use crate::layer::Value;
 use crate::unknown::{is_known, suggest};
-use crate::{Contribution, FromText, Layer, Setting, Source, UnknownKey, ValueError, setting};
+use crate::{
+    Contribution, Declaration, FromText, Layer, Problem, Setting, Source, UnknownKey, ValueError,
+    setting,
+};
 
 /// Looks keys up in all layers at once: defaults < files < environment < flags.
 ///
@@ -27,6 +30,13 @@ impl Layers {
             layers: Vec::new(),
             secrets: keys.into_iter().map(Into::into).collect(),
         }
+    }
+
+    /// Shows the values of these keys as `<hidden>` too, where they are only known once the layers are read.
+    #[must_use]
+    pub fn hiding<K: Into<String>>(mut self, keys: impl IntoIterator<Item = K>) -> Self {
+        self.secrets.extend(keys.into_iter().map(Into::into));
+        self
     }
 
     /// Adds a layer above all that are not stronger by their kind.
@@ -104,6 +114,15 @@ impl Layers {
     ///
     /// An entry that ends in a dot, such as `components.`, declares everything below it.
     pub fn unknown_keys(&self, known: &[&str]) -> Vec<UnknownKey> {
+        self.unknown(known, |source| matches!(source, Source::File(_)))
+    }
+
+    /// Finds the keys of variables that are not in `known`, for whoever takes more than declared ones.
+    pub fn unknown_variables(&self, known: &[&str]) -> Vec<UnknownKey> {
+        self.unknown(known, |source| *source == Source::Environment)
+    }
+
+    fn unknown(&self, known: &[&str], wanted: impl Fn(&Source) -> bool) -> Vec<UnknownKey> {
         let unknown_in = |layer: &Layer| {
             let mut found: Vec<_> = layer
                 .values()
@@ -117,12 +136,53 @@ impl Layers {
             found.sort_by_key(|unknown| unknown.origin.line());
             found
         };
-        let is_file = |layer: &&Layer| matches!(layer.source(), Source::File(_));
         self.layers
             .iter()
-            .filter(is_file)
+            .filter(|layer| wanted(layer.source()))
             .flat_map(unknown_in)
             .collect()
+    }
+
+    /// Finds all that is wrong, in every layer, also where a stronger one hides it: keys in files that are not declared,
+    /// and values that their keys do not accept. By layer from weak to strong, then by line.
+    ///
+    /// What `known` names is declared too, of any kind; an entry that ends in a dot declares everything below it.
+    pub fn problems(&self, declared: &[Declaration], known: &[&str]) -> Vec<Problem> {
+        let keys = declared.iter().map(|declaration| declaration.key.as_str());
+        let all: Vec<&str> = keys.chain(known.iter().copied()).collect();
+        let wrong_in = |layer: &Layer| {
+            let mut found: Vec<_> = layer
+                .values()
+                .filter_map(|(key, value)| self.problem(layer, key, value, declared, &all))
+                .collect();
+            found.sort_by_key(|problem| problem.origin.line());
+            found
+        };
+        self.layers.iter().flat_map(wrong_in).collect()
+    }
+
+    fn problem(
+        &self,
+        layer: &Layer,
+        key: &str,
+        value: &Value,
+        declared: &[Declaration],
+        known: &[&str],
+    ) -> Option<Problem> {
+        let secret = self.is_secret(key);
+        if let Some(declaration) = declared.iter().find(|declaration| declaration.key == key) {
+            let expected = declaration.kind.check(&value.text).err()?;
+            let said = Contribution::new(&value.origin, &value.text, secret);
+            let found = setting::quote(&value.text, secret);
+            return Some(Problem::of_value(key, &said, &found, &expected));
+        }
+        let in_file = matches!(layer.source(), Source::File(_));
+        (in_file && !is_known(key, known)).then(|| Problem {
+            origin: value.origin.clone(),
+            key: key.to_owned(),
+            problem: "unknown key".to_owned(),
+            suggestion: suggest(key, known),
+        })
     }
 
     /// Tells whether `key` was declared secret.
@@ -144,6 +204,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::Kind;
 
     fn flag(key: &str, text: &str) -> Layer {
         Layer::from_flags([(key, format!("--{key}"), Some(text.to_owned()))])
@@ -263,6 +324,55 @@ mod tests {
                 "a.yaml:1: unknown key prot, did you mean port?",
                 "a.yaml:3: unknown key abc",
                 "b.yaml:2: unknown key component.billing, did you mean components.billing?",
+            ]
+        );
+    }
+
+    #[test]
+    fn keys_may_be_hidden_and_variables_looked_at_once_all_is_read() {
+        let layers = Layers::new()
+            .with(variable("api_key", "s3cret"))
+            .with(file("a.yaml", "api_kye: 1"))
+            .hiding(["api_key"]);
+        assert_eq!(layers.explain("api_key")[0].text, "<hidden>");
+        let unknown = layers.unknown_variables(&["api_keys"]);
+        let shown: Vec<_> = unknown.iter().map(ToString::to_string).collect();
+        assert_eq!(
+            shown,
+            ["environment variable BUDDY_API_KEY: unknown key api_key, did you mean api_keys?"]
+        );
+    }
+
+    #[test]
+    fn what_is_wrong_is_found_in_every_layer_also_where_it_is_beaten() {
+        let declared = |key: &str, kind| Declaration {
+            key: key.to_owned(),
+            kind,
+            default: None,
+            variable: None,
+            secret: false,
+            about: String::new(),
+        };
+        let port = declared("port", Kind::Integer { min: 1, max: 9 });
+        let token = declared("token", Kind::Boolean);
+        let layers = Layers::with_secrets(["token"])
+            .with(file("a.yaml", "prot: 1\ntoken: s3cret\nport: 12\nteam: 1"))
+            .with(Layer::from_entries("b.toml", [("port", "x", 7)]))
+            .with(variable("port", "0"))
+            .with(flag("port", "5"));
+        let shown: Vec<_> = layers
+            .problems(&[port, token], &["team"])
+            .iter()
+            .map(ToString::to_string)
+            .collect();
+        assert_eq!(
+            shown,
+            [
+                "a.yaml:1: prot: unknown key, did you mean port?",
+                "a.yaml:2: token: expected true, false, 1, 0, yes, no, on or off, found <hidden>",
+                "a.yaml:3: port: expected an integer from 1 to 9, found \"12\"",
+                "b.toml:7: port: expected an integer from 1 to 9, found \"x\"",
+                "environment variable BUDDY_PORT: port: expected an integer from 1 to 9, found \"0\"",
             ]
         );
     }

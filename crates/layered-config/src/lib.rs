@@ -4,6 +4,7 @@
 //! - [`Layer`]: one source of values, read and checked ([`FileError`], [`VariableError`])
 //! - [`Layers`]: all of them in order of strength; typed lookup, explanation, unknown keys
 //! - [`Setting`], [`Contribution`], [`ValueError`]: what a lookup answers
+//! - [`Declaration`], [`Problem`]: what settings may be, and what all layers say that they may not
 //! - [`Origin`]: where a value comes from, for people
 //! - [`FromText`]: how text becomes a value
 //!
@@ -31,6 +32,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod declared;
 mod file;
 mod from_text;
 mod layer;
@@ -40,6 +42,7 @@ mod setting;
 mod unknown;
 mod yaml;
 
+pub use declared::{Declaration, Kind, Problem};
 pub use file::{FILE_SIZE_MAX_BYTES, FileError};
 pub use from_text::FromText;
 pub use layer::{Layer, Source, VariableError};

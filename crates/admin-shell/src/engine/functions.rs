@@ -14,7 +14,7 @@ use crate::{
     catalogue::Catalogue,
     helper::{ActionError, Context, Given, Helper, HelperError},
     language::{NAMED, Signature, script_name},
-    output::{Reply, literal},
+    output::{Format, Reply, literal},
 };
 
 type Fallible = Result<Dynamic, Box<EvalAltResult>>;
@@ -44,6 +44,7 @@ pub(super) fn register(
     register_leaving(engine, catalogue);
     register_sleeping(engine, catalogue, context, clockwork);
     register_printing(engine, context);
+    register_writing(engine, catalogue, context);
 }
 
 fn register_helper(engine: &mut Engine, helper: &Helper, context: &Context, clockwork: &Clockwork) {
@@ -178,6 +179,34 @@ fn register_sleeping(
     register_bound(engine, signature, move |signature, arguments| {
         sleep(signature, arguments.first().and_then(Value::as_f64))
     });
+}
+
+/// What gives a value as text; it is shown as it stands. Replaces Rhai's own `to_json`, which knows only maps.
+fn register_writing(engine: &mut Engine, catalogue: &Arc<Catalogue>, context: &Context) {
+    for (name, format) in [("to_csv", Format::Csv), ("to_json", Format::Json)] {
+        let context = context.clone();
+        let write = move |value: &Dynamic| -> Fallible {
+            let text = values::to_reply(value).write(format, &context.view());
+            let text = text.trim_end().to_owned();
+            Ok(values::of_reply(Reply::Shown {
+                value: text.clone().into(),
+                text,
+            }))
+        };
+        let of_map = write.clone();
+        engine.register_fn(name, move |map: &mut Map| {
+            of_map(&Dynamic::from(map.clone()))
+        });
+        let signature = catalogue.built_in(name).clone();
+        for arity in 0..=ARGUMENTS_MAX {
+            let (write, signature) = (write.clone(), signature.clone());
+            let types = vec![TypeId::of::<Dynamic>(); arity];
+            engine.register_raw_fn(name, types, move |_, arguments| match arguments {
+                [value] => write(value),
+                _ => Err(thrown(signature.error("one value is expected"))),
+            });
+        }
+    }
 }
 
 /// Replaces Rhai's `print`, which is one function for each type.

@@ -7,6 +7,8 @@ use std::{error::Error, fmt};
 pub struct HelperError {
     message: String,
     hint: Option<String>,
+    /// With which a command ends that failed so.
+    exit_code: u8,
 }
 
 impl HelperError {
@@ -15,6 +17,7 @@ impl HelperError {
         Self {
             message: message.into(),
             hint: None,
+            exit_code: 1,
         }
     }
 
@@ -23,6 +26,18 @@ impl HelperError {
     pub fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());
         self
+    }
+
+    /// Says with which exit code a command ends that failed so, instead of 1: 2 for wrong usage, 3 where no server answers. A
+    /// script ends with 1 whatever failed.
+    #[must_use]
+    pub const fn exit_code(mut self, code: u8) -> Self {
+        self.exit_code = code;
+        self
+    }
+
+    pub(crate) const fn code(&self) -> u8 {
+        self.exit_code
     }
 
     /// Gives what to do about it.

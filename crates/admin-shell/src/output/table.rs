@@ -35,7 +35,7 @@ pub struct Column {
 }
 
 impl Column {
-    /// Makes a column: `key` is its name for programs, `title` for people.
+    /// Makes a column: `key` is its name for programs, `title` for people, who do not see one without a title.
     pub fn new(key: impl Into<String>, title: impl Into<String>) -> Self {
         Self {
             key: key.into(),
@@ -217,8 +217,15 @@ impl Shown {
                 cells,
             }
         };
+        let titled = |(_, column): &(usize, &Column)| !column.title.is_empty();
         Self {
-            columns: table.columns.iter().enumerate().map(column).collect(),
+            columns: table
+                .columns
+                .iter()
+                .enumerate()
+                .filter(titled)
+                .map(column)
+                .collect(),
         }
     }
 

@@ -20,15 +20,15 @@ use signal_hook::{
 };
 
 use super::tracking::Tracking;
-use crate::interrupt::Interrupt;
+use crate::{child::Children, helper::Context, interrupt::Interrupt};
 
 /// Ends bracketed paste (xterm's private mode 2004), which the line editor has switched on.
 const PASTE_AS_TYPED: &[u8] = b"\x1b[?2004l";
 /// Ctrl-C.
-pub(super) const INTERRUPT: i32 = SIGINT;
+pub(crate) const INTERRUPT: i32 = SIGINT;
 
 /// Gives the exit code of a process that a signal ended, as shells count.
-pub(super) fn exit_code(signal: i32) -> u8 {
+pub(crate) fn exit_code(signal: i32) -> u8 {
     u8::try_from(128 + signal).unwrap_or(u8::MAX)
 }
 
@@ -36,15 +36,13 @@ pub(super) fn exit_code(signal: i32) -> u8 {
 /// and leaves. Where a person sits at the shell SIGINT stops what runs instead.
 pub(super) fn watch(
     tracking: &Arc<Tracking>,
+    children: &Children,
     interrupt: &Interrupt,
     interactive: bool,
 ) -> io::Result<()> {
-    let ignored = ignored();
-    // What whoever started the shell wants ignored, as nohup does, stays so.
-    let wanted = [SIGTERM, SIGHUP, SIGQUIT, SIGINT];
-    let wanted = wanted.into_iter().filter(|signal| !ignored(*signal));
-    let mut signals = Signals::new(wanted)?;
+    let mut signals = Signals::new(wanted())?;
     let (tracking, interrupt) = (Arc::clone(tracking), interrupt.clone());
+    let children = children.clone();
     let terminal = terminal();
     thread::Builder::new()
         .name("signals".to_owned())
@@ -54,16 +52,43 @@ pub(super) fn watch(
                     interrupt.set();
                     continue;
                 }
-                leave(&tracking, terminal.as_ref(), signal);
+                leave(&tracking, &children, terminal.as_ref(), signal);
             }
         })?;
     Ok(())
 }
 
+/// Starts a thread that takes the signals of a command: the first SIGINT asks what runs to stop, a second one and all others
+/// leave at once, with all programs that were started.
+pub(crate) fn watch_command(context: &Context) -> io::Result<()> {
+    let mut signals = Signals::new(wanted())?;
+    let (children, interrupt) = (context.children.clone(), context.interrupt.clone());
+    thread::Builder::new()
+        .name("signals".to_owned())
+        .spawn(move || {
+            for signal in signals.forever() {
+                if signal == SIGINT && !interrupt.is_set() {
+                    interrupt.set();
+                    continue;
+                }
+                children.kill();
+                std::process::exit(exit_code(signal).into());
+            }
+        })?;
+    Ok(())
+}
+
+/// Gives the signals that are taken. What whoever started the process wants ignored, as nohup does, stays so.
+fn wanted() -> impl Iterator<Item = i32> {
+    let ignored = ignored();
+    let wanted = [SIGTERM, SIGHUP, SIGQUIT, SIGINT];
+    wanted.into_iter().filter(move |signal| !ignored(*signal))
+}
+
 /// Starts a thread that leaves, as after SIGHUP, when the terminal is gone: it may be the terminal of another session, which
 /// gets no signal.
-pub(super) fn watch_terminal(tracking: &Arc<Tracking>) -> io::Result<()> {
-    let tracking = Arc::clone(tracking);
+pub(super) fn watch_terminal(tracking: &Arc<Tracking>, children: &Children) -> io::Result<()> {
+    let (tracking, children) = (Arc::clone(tracking), children.clone());
     thread::Builder::new()
         .name("terminal".to_owned())
         .spawn(move || {
@@ -72,7 +97,7 @@ pub(super) fn watch_terminal(tracking: &Arc<Tracking>) -> io::Result<()> {
                 // Nothing is asked for, so that only what is told unasked ends the wait: hangup and error.
                 let mut watched = [PollFd::new(&stdin, PollFlags::empty())];
                 match poll(&mut watched, None) {
-                    Ok(_) => leave(&tracking, None, SIGHUP),
+                    Ok(_) => leave(&tracking, &children, None, SIGHUP),
                     Err(Errno::INTR) => {}
                     Err(_) => return,
                 }
@@ -90,7 +115,8 @@ fn ignored() -> impl Fn(i32) -> bool {
     move |signal| mask.is_some_and(|mask| mask >> (signal - 1) & 1 == 1)
 }
 
-fn leave(tracking: &Tracking, terminal: Option<&Termios>, signal: i32) -> ! {
+fn leave(tracking: &Tracking, children: &Children, terminal: Option<&Termios>, signal: i32) -> ! {
+    children.kill();
     let code = exit_code(signal);
     tracking.end(Ending {
         reason: if signal == SIGINT {

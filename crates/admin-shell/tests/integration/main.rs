@@ -4,6 +4,7 @@
 mod ends;
 mod harness;
 mod policy;
+mod program;
 mod screen;
 mod scripts;
 mod terminal;

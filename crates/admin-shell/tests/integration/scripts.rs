@@ -80,6 +80,15 @@ _ + 1
 }
 
 #[test]
+fn an_object_is_a_value_like_any_other() {
+    let home = Home::new();
+    let script = "shell\n_ = 7\n6 * 7\nprint(_)\nshell\nprint(_.component)";
+    let output = home.script(script).succeeded();
+    assert!(output.contains("\n42\n42\n"), "{output}");
+    assert!(output.ends_with("\nbilling\n"), "{output}");
+}
+
+#[test]
 fn help_lists_and_explains() {
     assert_snapshot!(script("help()"), @"
     Name                   Does
@@ -92,6 +101,8 @@ fn help_lists_and_explains() {
     quit(code=0)           leave the shell
     print(value)           write a value
     sleep(seconds)         wait
+    to_csv(value)          write a value as CSV
+    to_json(value)         write a value as JSON
     shell                  this shell: session_id, session_tracker
     ");
     assert_snapshot!(script("help(refund)\nrefund?\n%time?"), @"

@@ -1,0 +1,205 @@
+//! Which files, variables and keys a component has.
+
+use std::path::{Path, PathBuf};
+
+use layered_config::{Declaration, Kind};
+use session_client::state_folder;
+
+use crate::{Surroundings, schema};
+
+/// What hides a value, if a part of its key has the word: the default of Oneiric's own setting `hidden`.
+pub(crate) const HIDDEN: &str = "secret,token,password,passphrase,credential,api_key,private_key";
+
+/// The component whose settings are Oneiric's own.
+pub(crate) const OWN: &str = "oneiric";
+
+/// A component, as far as its settings go.
+#[derive(Clone, Debug)]
+pub struct Component {
+    /// Its name.
+    pub name: String,
+    /// Its project: the nearest folder with a `settings` of its own.
+    pub project: PathBuf,
+    /// The files that it reads, weakest first, each with the name of its layer.
+    pub files: Vec<(&'static str, PathBuf)>,
+    /// What its settings may be; `None` where nobody says.
+    pub declared: Option<Vec<Declaration>>,
+    /// Who declared that: a file, or `built in`.
+    pub declared_by: Option<String>,
+}
+
+/// Why a component's settings cannot be looked at.
+#[derive(Debug, thiserror::Error)]
+pub enum ComponentError {
+    /// The name is none.
+    #[error(
+        "{0:?} is no name of a component: 1 to 100 characters of A-Z, a-z, 0-9, _ and - are expected"
+    )]
+    Name(String),
+    /// The file that declares its keys is wrong.
+    #[error(transparent)]
+    Schema(#[from] schema::SchemaError),
+}
+
+impl Component {
+    /// Finds out about a component. `settings/NAME.schema.yaml` of the project goes before what is built in.
+    ///
+    /// # Errors
+    ///
+    /// The name is none, or the schema is wrong.
+    pub fn find(name: &str, surroundings: &Surroundings) -> Result<Self, ComponentError> {
+        let accepted = |b: u8| b.is_ascii_alphanumeric() || b == b'_' || b == b'-';
+        if !(1..=100).contains(&name.len()) || !name.bytes().all(accepted) {
+            return Err(ComponentError::Name(name.to_owned()));
+        }
+        let schema_of = |folder: &Path| folder.join("settings").join(format!("{name}.schema.yaml"));
+        let settings_of = |folder: &Path| folder.join("settings").join(format!("{name}.yaml"));
+        let is_project = |folder: &Path| {
+            let local = folder.join("settings/local.yaml");
+            [settings_of(folder), schema_of(folder), local]
+                .iter()
+                .any(|file| file.is_file())
+        };
+        let project = surroundings.nearest(is_project).to_owned();
+        let schema = schema_of(&project);
+        let (declared, declared_by) = match schema::read(&schema)? {
+            Some(declared) => (Some(declared), Some(schema.display().to_string())),
+            None => match built_in(name) {
+                Some(declared) => (Some(declared), Some("built in".to_owned())),
+                None => (None, None),
+            },
+        };
+        let files = match server_file(name, surroundings) {
+            Some(file) => vec![("state folder", file)],
+            None => {
+                let mut files = vec![
+                    ("project", settings_of(&project)),
+                    ("project, local", project.join("settings/local.yaml")),
+                ];
+                if let Some(home) = surroundings.config_home() {
+                    files.push(("user", home.join(name).join("config.yaml")));
+                    files.push(("user, local", home.join(name).join("local.yaml")));
+                }
+                files
+            }
+        };
+        Ok(Self {
+            name: name.to_owned(),
+            project,
+            files,
+            declared,
+            declared_by,
+        })
+    }
+
+    /// Gives what begins the names of its variables: `SESSION_BUDDY_` for `session-buddy`.
+    pub fn prefix(&self) -> String {
+        format!("{}_", self.name.to_ascii_uppercase().replace('-', "_"))
+    }
+
+    /// Gives what it declares.
+    pub fn declarations(&self) -> &[Declaration] {
+        self.declared.as_deref().unwrap_or_default()
+    }
+}
+
+/// Gives the one file that Session-Buddy's server reads: it has a state folder, and no project.
+fn server_file(name: &str, surroundings: &Surroundings) -> Option<PathBuf> {
+    let variable = |name: &str| surroundings.variable(name);
+    (name == "session-buddy")
+        .then(|| state_folder::find(variable).ok())
+        .flatten()
+        .map(|folder| folder.join("config.yaml"))
+}
+
+/// Gives the settings of the components that come with this one and have settings of their own.
+fn built_in(name: &str) -> Option<Vec<Declaration>> {
+    match name {
+        OWN => Some(vec![
+            declare(
+                "component",
+                Kind::Text,
+                Some(OWN),
+                "ONEIRIC_COMPONENT",
+                "the component that is looked at when none is named",
+            ),
+            declare(
+                "hidden",
+                Kind::Text,
+                Some(HIDDEN),
+                "ONEIRIC_HIDDEN",
+                "words that hide the value of a key with one of them",
+            ),
+        ]),
+        "session-buddy" => Some(vec![
+            declare(
+                "db_path",
+                Kind::Path,
+                None,
+                "SESSION_BUDDY_DB_PATH",
+                "the database; else sessions.db in the state folder",
+            ),
+            declare(
+                "host",
+                Kind::Text,
+                Some("127.0.0.1"),
+                "SESSION_BUDDY_HOST",
+                "the address to listen at",
+            ),
+            declare(
+                "port",
+                Kind::Integer {
+                    min: 0,
+                    max: 65_535,
+                },
+                Some("8678"),
+                "SESSION_BUDDY_PORT",
+                "the port to listen at",
+            ),
+            declare(
+                "log_level",
+                Kind::OneOf(LOG_LEVELS.map(str::to_owned).into()),
+                Some("INFO"),
+                "SESSION_BUDDY_LOG_LEVEL",
+                "what to log",
+            ),
+            declare(
+                "stale_after",
+                Kind::Duration,
+                Some("24h"),
+                "SESSION_BUDDY_STALE_AFTER",
+                "how long a session may be silent",
+            ),
+            declare(
+                "trust_loopback",
+                Kind::Boolean,
+                Some("false"),
+                "SESSION_BUDDY_TRUST_LOOPBACK",
+                "whether every local user may do everything",
+            ),
+        ]),
+        _ => None,
+    }
+}
+
+/// The words of `log_level`, as Session-Buddy's server reads them.
+const LOG_LEVELS: [&str; 7] = [
+    "TRACE", "DEBUG", "INFO", "WARN", "WARNING", "ERROR", "CRITICAL",
+];
+
+fn declare(
+    key: &str,
+    kind: Kind,
+    default: Option<&str>,
+    variable: &str,
+    about: &str,
+) -> Declaration {
+    Declaration {
+        key: key.to_owned(),
+        kind,
+        default: default.map(str::to_owned),
+        variable: Some(variable.to_owned()),
+        secret: false,
+        about: about.to_owned(),
+    }
+}

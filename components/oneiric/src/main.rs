@@ -1,0 +1,7 @@
+//! The program `oneiric`.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    oneiric::shell::program().run()
+}
