@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
-use super::format::{MAGIC, Piece, Pieces, encode};
+use super::format::{MAGIC, Piece, Pieces, encode, is_cut_short};
 
 /// What a file says of itself.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -124,6 +124,8 @@ pub struct Contents {
     pub damaged_bytes: usize,
     /// Length of the file up to its last whole record, in bytes.
     pub(super) length: u64,
+    /// Its last record is shorter than it says: a write stopped half way. A flipped bit leaves the length as it is.
+    pub(super) cut_short: bool,
 }
 
 /// Why bytes are no spool file.
@@ -157,6 +159,7 @@ impl Contents {
             problem: None,
             damaged_bytes: 0,
             length: 0,
+            cut_short: false,
         }
     }
 
@@ -176,11 +179,13 @@ impl Contents {
         };
         let mut contents: Option<Self> = None;
         let (mut damaged_bytes, mut length) = (0, MAGIC.len());
+        let mut cut_short = true;
         let mut records = 0;
         for piece in pieces {
             match piece {
                 Piece::Record { kind, body, end } => {
                     (length, records) = (end, records + 1);
+                    cut_short = end == file.len();
                     match (Record::decode(kind, body), &mut contents) {
                         (Some(Record::Header(header)), contents @ None) => {
                             *contents = Some(Self::nothing(header));
@@ -191,7 +196,10 @@ impl Contents {
                     }
                 }
                 Piece::Damage { bytes } => damaged_bytes += bytes,
-                Piece::Torn { from } => length = from,
+                Piece::Torn { from } => {
+                    length = from;
+                    cut_short = is_cut_short(&file[from..]);
+                }
             }
         }
         let mut contents = contents.ok_or(if records == 0 && damaged_bytes == 0 {
@@ -201,6 +209,7 @@ impl Contents {
         })?;
         contents.damaged_bytes = damaged_bytes;
         contents.length = length as u64;
+        contents.cut_short = cut_short;
         Ok(contents)
     }
 
@@ -236,7 +245,7 @@ impl Contents {
 
     /// Tells whether there is no event in it, and never was one that a server has taken.
     pub(super) fn says_nothing(&self) -> bool {
-        self.events.is_empty() && !self.was_delivered() && self.refused.is_none()
+        self.cut_short && self.events.is_empty() && !self.was_delivered() && self.refused.is_none()
     }
 
     /// Tells whether the session has ended, or was found dead.

@@ -95,6 +95,15 @@ fn record_at(file: &[u8], at: usize) -> Option<(u8, &[u8], usize)> {
     (checksum(length, kind, body) == crc).then_some((kind, body, end))
 }
 
+/// Tells whether bytes begin like a record that is longer than they are.
+pub(super) fn is_cut_short(bytes: &[u8]) -> bool {
+    let Some(head) = bytes.get(..HEAD) else {
+        return true;
+    };
+    let length = u32::from_le_bytes([head[2], head[3], head[4], head[5]]);
+    usize::try_from(length).is_ok_and(|length| HEAD - 1 + length > bytes.len())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
