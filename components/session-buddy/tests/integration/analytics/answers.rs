@@ -240,11 +240,7 @@ fn the_printed_sql_says_what_the_views_say() {
             .with_code(0)
             .stdout;
         let mut statement = database.prepare(&sql).unwrap();
-        let columns: Vec<_> = statement
-            .column_names()
-            .into_iter()
-            .map(str::to_owned)
-            .collect();
+        let columns: Vec<_> = statement.column_names().map(str::to_owned).collect();
         let row = |row: &rusqlite::Row<'_>| {
             let value = |place: usize| match row.get_ref(place).unwrap() {
                 rusqlite::types::ValueRef::Null => json!(null),

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use session_buddy::{
     analytics::{Calendar, Findings, Question, Scope, Unit, Wanted},
     store::{
-        ListQuery, Note, SessionStore,
+        ListQuery, Note,
         sqlite::{SqliteStore, verify::verify},
     },
 };
