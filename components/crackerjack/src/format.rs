@@ -126,7 +126,8 @@ fn differences(
             break;
         }
         let folder = &chosen.part.folder;
-        let words = [chosen.program.clone(), file.clone()];
+        // The name of a file may look like a flag.
+        let words = [chosen.program.clone(), "--".to_owned(), file.clone()];
         let mut said = Vec::new();
         let ran = run(context, &words, folder, finder, limit, &mut said);
         let old = fs::read_to_string(folder.join(file));

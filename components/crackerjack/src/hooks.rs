@@ -189,8 +189,8 @@ fn folder_of_git(root: &Path) -> Option<PathBuf> {
         Ok(output) if output.status.success() => {
             PathBuf::from(String::from_utf8(output.stdout).ok()?.trim_end())
         }
-        Ok(_) => return None,
-        Err(_) => PathBuf::from(".git/hooks"),
+        // No Git, or one that does not want to look at a repository of somebody else.
+        Ok(_) | Err(_) => PathBuf::from(".git/hooks"),
     };
     Some(root.join(folder))
 }

@@ -3,7 +3,7 @@
 //! - [`project`]: what a project is (Cargo, Python, Node, Go; several at once), and how that is known.
 //! - [`tools`]: the tools of each kind and what they are for, as data; [`finder`]: where they are; [`version`]: which ones.
 //! - [`settings`]: what a project says of that in `crackerjack.yaml` or `[tool.crackerjack]`.
-//! - [`check`]: running a tool, and its verdict; [`format`]: what a formatter would change, asked before it does.
+//! - [`check`]: running a tool, and its verdict; [`mod@format`]: what a formatter would change, asked before it does.
 //! - [`hooks`]: what runs at commits, and whether it is installed.
 //! - [`shell`]: all that as helpers and commands.
 //!

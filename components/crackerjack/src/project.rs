@@ -112,6 +112,19 @@ impl Project {
         Ok(Self::below(&folder))
     }
 
+    /// Finds the nearest folder with files of a project, and nothing below it: for who has no time to look around.
+    pub fn around(folder: &Path) -> Option<Self> {
+        let folder = fs::canonicalize(folder).ok()?;
+        let mut roots = folder.ancestors();
+        roots.find_map(|root| {
+            let parts = parts_in(root);
+            (!parts.is_empty()).then(|| Self {
+                root: root.to_owned(),
+                parts,
+            })
+        })
+    }
+
     /// Makes a project of the parts in its root, and of what is below and of another kind.
     fn with_parts(root: &Path, mut parts: Vec<Part>) -> Self {
         for part in parts_below(root) {

@@ -43,8 +43,8 @@ pub fn program() -> Program {
 /// Makes the shell.
 pub fn shell() -> Builder {
     let versions = Arc::new(Versions::default());
-    // A shell opens whatever its folder is.
-    let here = Project::find(Path::new(".")).ok().flatten();
+    // A shell opens whatever its folder is, and at once.
+    let here = Project::around(Path::new("."));
     let builder = AdminShell::builder("crackerjack", env!("CARGO_PKG_VERSION"))
         .title("Crackerjack, quality checks of a project")
         .adapters(here.as_ref().map(present).unwrap_or_default())
