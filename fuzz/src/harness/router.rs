@@ -55,10 +55,11 @@ impl Server {
         let store = store.expect("a new database can be made");
         let tracker = Tracker::new(Arc::new(store), clock.clone());
         let gate = Gate::new(Trust::default(), [], clock);
-        let health = Health::new(CancellationToken::new(), false);
+        let health = Health::new(CancellationToken::new(), false, Arc::default());
+        let traffic = Traffic::new(Network::default());
         let router = {
             let _within = runtime.enter();
-            router(App::new(tracker, gate, health))
+            router(App::new(tracker, gate, health, traffic))
         };
         Self {
             runtime,

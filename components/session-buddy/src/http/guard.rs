@@ -118,9 +118,9 @@ fn check_host(names: &Names, peer: &Peer, request: &Request) -> Result<(), Probl
     if !peer.is_at_loopback() && !names.is_public() {
         return Ok(());
     }
-    let hosts = request.headers().get_all(header::HOST).iter();
-    let several = hosts.clone().count() > 1;
-    let hosts = hosts.map(|host| host.to_str().unwrap_or("no text"));
+    let hosts = request.headers().get_all(header::HOST);
+    let several = hosts.iter().count() > 1;
+    let hosts = hosts.iter().map(|host| host.to_str().unwrap_or("no text"));
     let named = request.uri().authority().map(Authority::as_str);
     let all: Vec<&str> = hosts.chain(named).collect();
     let is_ours = |host: &&str| {

@@ -266,10 +266,7 @@ impl Settings {
                 .get_with("log_level", log_level)?
                 .expect(defaulted)
                 .value,
-            stale_after: layers
-                .get_with("stale_after", duration)?
-                .expect(defaulted)
-                .value,
+            stale_after: layers.get("stale_after")?.expect(defaulted).value,
             policies: Policies::read(&layers)?,
             network: Network::read(&layers, &state_folder)?,
             unknown_keys: layers.unknown_keys(&known),

@@ -49,12 +49,13 @@ pub(super) struct Running {
 pub(super) fn start(stage: &Stage) {
     let process = stage.begin("server".to_owned());
     let clock = stage.clock_of(HOST_OF_SERVER);
-    let store = std::sync::Arc::new(Store::open(stage, process));
+    let store = Arc::new(Store::open(stage, process));
     let tracker =
         Tracker::new(store, clock.clone()).with_liveness(Liveness::new(stage.monotonic()));
     let gate = Gate::new(Trust::default(), [], clock);
-    let health = Health::new(CancellationToken::new(), false);
-    let router = http::router(App::new(tracker.clone(), gate, health));
+    let health = Health::new(CancellationToken::new(), false, Arc::default());
+    let traffic = Traffic::new(Network::default());
+    let router = http::router(App::new(tracker.clone(), gate, health, traffic));
     let (gone, to_watch) = mpsc::unbounded_channel();
     let (named, to_adopt) = mpsc::unbounded_channel();
     stage.run(process, sweep(tracker.clone()));
