@@ -87,7 +87,10 @@ fn external(report: &mut Report) -> Result<()> {
             .env("CRACKERJACK_BINARY", &crackerjack)
     };
     for step in [
-        cargo("build", "build --locked -p session-buddy -p crackerjack -p oneiric"),
+        cargo(
+            "build",
+            "build --locked -p session-buddy -p crackerjack -p oneiric",
+        ),
         cargo(
             "build example",
             "build --locked -p admin-shell --example billing",
