@@ -13,6 +13,7 @@ use serde_json::Value;
 use session_buddy::{
     auth::{Gate, Peer, Trust},
     http::{App, Health, router},
+    network::{Network, Traffic},
     store::sqlite::SqliteStore,
     tracker::Tracker,
 };

@@ -1,6 +1,6 @@
 //! The server: its router and rules over the simulated store, and what its tasks do beside them.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use axum::{
     Router,
@@ -14,6 +14,7 @@ use session_buddy::{
     auth::{Gate, Peer, Trust},
     http::{self, App, Health},
     liveness::{Liveness, Sender},
+    network::{Network, Traffic},
     tracker::Tracker,
 };
 use session_client::spool::{Bounds, Spool};

@@ -6,9 +6,12 @@ use std::{
     time::Duration,
 };
 
-use session_buddy::store::{
-    ActPage, ActQuery, Change, Cursor, Decision, ListQuery, Note, OpenSession, Outcome, Page,
-    SessionStore, Standing, StoreError, StoreFuture, StoreHealth, Stored,
+use session_buddy::{
+    analytics::{Findings, Question},
+    store::{
+        ActPage, ActQuery, Change, Cursor, Decision, ListQuery, Note, OpenSession, Outcome, Page,
+        SessionStore, Standing, StoreError, StoreFuture, StoreHealth, Stored,
+    },
 };
 use session_model::{Act, SessionId, fold::Accepted};
 use tokio::sync::{Notify, oneshot};
@@ -228,6 +231,10 @@ impl SessionStore for Store {
 
     fn find(&self, prefix: String, limit: usize) -> StoreFuture<'_, Vec<SessionId>> {
         self.model.find(prefix, limit)
+    }
+
+    fn analyze(&self, question: Question) -> StoreFuture<'_, Findings> {
+        self.model.analyze(question)
     }
 
     fn health(&self) -> StoreHealth {
