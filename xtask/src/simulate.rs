@@ -31,7 +31,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         .current_dir(workspace::root())
         .args(["test", "--quiet", "--locked", "-p", "session-buddy"])
         .args(["--test", "integration", "--", "--exact", TEST])
-        .args(["--nocapture", "--quiet"])
+        .arg("--nocapture")
         .env("RUST_BACKTRACE", "0");
     match options.repeat {
         Some(seed) => command.env("SIMULATION_SEED", seed.to_string()),

@@ -39,20 +39,12 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
     let settings = args.database.settings()?;
     let path = settings.db_path;
     check_there(&path)?;
-    let verified = verify(&path).map_err(|error| {
-        let failure = Failure::of(ExitStatus::Failed, &error);
-        match &error {
-            VerifyError::Difference { place, .. } if place.starts_with("rollup_") => failure.hint(
-                "the record itself verifies; `session-buddy maintenance rebuild-rollups` makes the sums anew",
-            ),
-            VerifyError::Difference { .. } => failure.hint(format!(
-                "{} was changed by something else than Session-Buddy; compare it with a backup",
-                path.display()
-            )),
-            VerifyError::Open(_) | VerifyError::Read(_) => failure.hint_for(&error),
-        }
-    })?;
-    let mut text = describe(&verified);
+    let verified = verify(&path);
+    if let Err(error) = &verified
+        && !is_of_sums(error)
+    {
+        return Err(not_verified(error, &path));
+    }
     let files = CheckpointFiles::of(&settings.state_folder, &path);
     let key = match args.database.is_other_than_own(&path)? {
         true => None,
@@ -64,6 +56,9 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
     for file in &args.checkpoint {
         agreed.push(compare_with(&path, file, key.as_ref())?);
     }
+    // What was signed outweighs sums, which can be made anew.
+    let verified = verified.map_err(|error| not_verified(&error, &path))?;
+    let mut text = describe(&verified);
     for (file, checkpoint) in &agreed {
         let line = format!(
             "record {} was the newest at {}, signed with key {}: {}",
@@ -86,6 +81,25 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
         );
     }
     Ok(())
+}
+
+/// Tells whether the record itself verifies, and only the sums over it do not.
+fn is_of_sums(error: &VerifyError) -> bool {
+    matches!(error, VerifyError::Difference { place, .. } if place.starts_with("rollup_"))
+}
+
+fn not_verified(error: &VerifyError, path: &Path) -> Failure {
+    let failure = Failure::of(ExitStatus::Failed, error);
+    match error {
+        VerifyError::Difference { .. } if is_of_sums(error) => failure.hint(
+            "the record itself verifies; `session-buddy maintenance rebuild-rollups` makes the sums anew",
+        ),
+        VerifyError::Difference { .. } => failure.hint(format!(
+            "{} was changed by something else than Session-Buddy; compare it with a backup",
+            path.display()
+        )),
+        VerifyError::Open(_) | VerifyError::Read(_) => failure.hint_for(error),
+    }
 }
 
 /// Checks that there is a database.

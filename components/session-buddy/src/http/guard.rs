@@ -153,19 +153,19 @@ fn host(headers: &HeaderMap) -> Option<Authority> {
 }
 
 fn address(host: &str) -> Option<IpAddr> {
-    let address = host
+    literal(host).map(|address| address.to_canonical())
+}
+
+fn literal(host: &str) -> Option<IpAddr> {
+    let inner = host
         .strip_prefix('[')
-        .and_then(|host| host.strip_suffix(']'))
-        .unwrap_or(host);
-    address
-        .parse::<IpAddr>()
-        .ok()
-        .map(|address| address.to_canonical())
+        .and_then(|host| host.strip_suffix(']'));
+    inner.unwrap_or(host).parse().ok()
 }
 
 fn is_loopback_name(host: &str) -> bool {
     host.eq_ignore_ascii_case("localhost")
-        || address(host).is_some_and(|address| address.is_loopback())
+        || literal(host).is_some_and(|address| address.is_loopback())
 }
 
 /// A browser says for which site it asks. Those that may are this server, and what it was told of.

@@ -30,8 +30,8 @@ struct Content {
     modified: Timestamp,
     /// Who holds its lock, and by which opening of it.
     lock: Option<(ProcessId, u64)>,
-    /// Whose write stopped half way, while nobody has cut off what was written of it.
-    torn_by: Option<ProcessId>,
+    /// Whose write stopped half way, and where it began, while nobody has cut off what was written of it.
+    torn_by: Option<(ProcessId, usize)>,
     /// Something in it is no record, and stays: whoever tore it could not cut it, or a bit was flipped.
     scarred: bool,
 }
@@ -296,10 +296,11 @@ impl Opened {
         let mut world = self.reach.stage.world();
         let written = world.dice.usize(..bytes.len());
         let content = self.content(&mut world);
+        let from = content.bytes.len();
         content.bytes.extend(&bytes[..written]);
         content.torn_by = content
             .torn_by
-            .or((written > 0).then_some(self.reach.process));
+            .or((written > 0).then_some((self.reach.process, from)));
     }
 }
 
@@ -342,7 +343,7 @@ impl OpenFile for Opened {
             content.bytes.extend(bytes);
             match content.torn_by.take() {
                 None => {}
-                Some(process) if process == self.reach.process => content.scarred = true,
+                Some((process, _)) if process == self.reach.process => content.scarred = true,
                 Some(_) => world.complain(format!("{self:?} is written behind a torn tail")),
             }
             Ok(())
@@ -358,6 +359,8 @@ impl OpenFile for Opened {
             let length = usize::try_from(length).unwrap();
             let content = self.content(world);
             content.bytes.truncate(length);
+            // What was torn before a later write that was torn too stays.
+            content.scarred |= content.torn_by.is_some_and(|(_, from)| from < length);
             content.torn_by = None;
             Ok(())
         })
