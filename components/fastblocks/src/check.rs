@@ -34,6 +34,10 @@ fn check_route(app: &App, route: &Route, problems: &mut Vec<Problem>) {
         let known = app.sources.keys().map(String::as_str);
         problems.push(Problem::at(CONFIG, route.line, problem).meant(each, known));
     }
+    if route.block.is_empty() {
+        // That it is missing was told.
+        return;
+    }
     let Some(block) = app.blocks.get(&route.block) else {
         let problem = format!("routes.{name}.block: unknown block {}", route.block);
         let known = app.blocks.keys().map(String::as_str);

@@ -1,7 +1,7 @@
 //! What blocks are given: read, and held against what they declare.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     fs, io,
     io::Read,
     path::{Component, Path, PathBuf},
@@ -68,6 +68,9 @@ pub fn gather(app: &App, given: &BTreeMap<String, Given>, run: Run<'_>) -> Resul
     }
     if problems.is_empty() {
         check(app, &data, &mut problems);
+        // What many blocks say of the same data is wrong once.
+        let mut told = BTreeSet::new();
+        problems.retain(|problem| told.insert(problem.problem.clone()));
     }
     Problems::none_in(problems)?;
     fill(app, &mut data);

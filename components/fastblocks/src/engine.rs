@@ -4,7 +4,8 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use data_encoding::HEXLOWER;
 use minijinja::{
-    AutoEscape, Environment, Error, ErrorKind, UndefinedBehavior, Value, value::Serde,
+    AutoEscape, Environment, Error, ErrorKind, Output, State, UndefinedBehavior, Value,
+    escape_formatter, value::Serde,
 };
 use sha2::{Digest, Sha256};
 
@@ -58,8 +59,8 @@ pub(crate) const FILTERS: [&str; 24] = [
     "unique",
     "upper",
 ];
-/// How many steps a page may take: 50 million, a few seconds. A page of 10,000 sessions takes about 3 million.
-const FUEL: u64 = 50_000_000;
+/// How many steps a page may take: 20 million, a few seconds.
+const FUEL: u64 = 20_000_000;
 /// The longest part of a path that is made of data, in bytes; file systems take 255.
 const SEGMENT_BYTES_MAX: usize = 100;
 
@@ -132,10 +133,25 @@ fn bare() -> Environment<'static> {
     environment.set_debug(true);
     environment.set_undefined_behavior(UndefinedBehavior::Strict);
     environment.set_auto_escape_callback(|_| AutoEscape::Html);
+    environment.set_formatter(write);
     environment.set_fuel(Some(FUEL));
     environment.add_filter("duration", duration);
     environment.add_filter("moment", moment);
     environment
+}
+
+/// Writes a value into a page: markup is escaped, and so is what would turn the text around it or act in a terminal.
+fn write(output: &mut Output<'_>, state: &mut State<'_, '_>, value: &Value) -> Result<(), Error> {
+    match value.as_str() {
+        Some(text) if !value.is_safe() => {
+            let lines: Vec<_> = text
+                .split('\n')
+                .map(admin_shell::output::one_line)
+                .collect();
+            escape_formatter(output, state, &Value::from(lines.join("\n")))
+        }
+        _ => escape_formatter(output, state, value),
+    }
 }
 
 fn refused(problem: String) -> Error {

@@ -323,7 +323,7 @@ fn auth_now() -> Result<Record, HelperError> {
         .field("enabled", "Enabled", restricted > 0)
         .field("type", "Type", "roles")
         .field("roles", "Roles", app.roles.clone())
-        .field("default", "Default", app.default_access.to_string())
+        .field("default_access", "Default", app.default_access.to_string())
         .field("restricted", "Restricted", restricted)
         .field("public", "Public", app.routes.len() - restricted)
         .field("problems", "Problems", problems.len()))

@@ -82,12 +82,13 @@ impl Block {
                 [] => continue,
             };
             let name = parts.last().copied().unwrap_or_default();
-            match Declared::read(&said.text, line) {
-                Some(declared) => {
-                    names.insert(name.to_owned(), declared);
-                }
-                None => problems.push(unknown_type(&self.file, line, key, &said.text)),
+            let declared = Declared::read(&said.text, line);
+            if declared.is_none() {
+                problems.push(unknown_type(&self.file, line, key, &said.text));
             }
+            // That it is declared is known all the same.
+            let declared = declared.unwrap_or(Declared::anything(line));
+            names.insert(name.to_owned(), declared);
         }
         self.check_fields(layers, problems);
     }

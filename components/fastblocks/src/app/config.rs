@@ -225,9 +225,9 @@ impl Reader<'_> {
                 self.check_methods(&name, &methods, line);
             }
             let access = self.access(&format!("routes.{name}.access"), roles);
-            let (Some((path, line)), Some((block, block_line))) = (path, block) else {
-                continue;
-            };
+            let Some((path, line)) = path else { continue };
+            // Without a block it is still a route that others link to.
+            let (block, block_line) = block.unwrap_or_default();
             let route = Route {
                 title: title.map_or_else(|| name.clone(), |(title, _)| title),
                 each: each.map(|(each, _)| each),

@@ -59,6 +59,15 @@ impl Declared {
         })
     }
 
+    /// Declares something of which nothing is known.
+    pub(crate) const fn anything(line: usize) -> Self {
+        Self {
+            shape: Shape::Any,
+            optional: true,
+            line,
+        }
+    }
+
     /// Gives the words for the types.
     pub(crate) fn words() -> impl Iterator<Item = &'static str> {
         SHAPES.iter().map(|(word, _)| *word)

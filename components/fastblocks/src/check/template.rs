@@ -304,9 +304,11 @@ impl<'a> Walk<'a> {
                 span,
                 format!("{name} is not declared in the context of this block"),
             );
-            let known = block.context.keys().map(String::as_str);
-            self.problems
-                .push(problem.meant(name, known.chain(engine::GLOBALS)));
+            let declared = block.context.keys().map(String::as_str);
+            let made = self.scopes.iter().flat_map(HashMap::keys);
+            let known = declared.chain(made.map(String::as_str));
+            let problem = problem.meant(name, known.chain(engine::GLOBALS));
+            self.problems.push(problem);
         }
         Meaning::Any
     }
