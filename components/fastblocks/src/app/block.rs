@@ -174,7 +174,7 @@ mod tests {
             [
                 "blocks/a.html:5: context.b: \"lsit\" is none of text, number, boolean, list, map, any, did you mean list?",
                 "blocks/a.html:3: unknown key contxt.a, did you mean context?",
-                "blocks/a.html:8: fields of c, which the context does not have",
+                "blocks/a.html:8: fields of c, which the context does not have, did you mean b?",
             ]
         );
         let (_, problems) = read("---\na: [1\n---\n");
