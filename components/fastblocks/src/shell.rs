@@ -311,22 +311,25 @@ fn auth(context: &Context, app: Option<String>) -> Result<Table, HelperError> {
     Ok(table)
 }
 
-/// Tells whether pages are restricted, as the app says now.
-fn auth_now() -> Result<Record, HelperError> {
-    let (app, problems) = App::look(&folder_of(None)?)?;
-    let restricted = app
-        .routes
-        .iter()
+/// Tells whether pages are restricted, as the app says now, or why that cannot be told.
+fn auth_now() -> Record {
+    let app = folder_of(None).and_then(|folder| Ok(App::look(&folder)?));
+    let (app, problems) = match app {
+        Ok(looked) => looked,
+        Err(error) => return Record::new().field("problem", "Unknown", error.to_string()),
+    };
+    let routes = app.routes.iter();
+    let restricted = routes
         .filter(|route| route.access != Access::Public)
         .count();
-    Ok(Record::new()
+    Record::new()
         .field("enabled", "Enabled", restricted > 0)
         .field("type", "Type", "roles")
         .field("roles", "Roles", app.roles.clone())
         .field("default_access", "Default", app.default_access.to_string())
         .field("restricted", "Restricted", restricted)
         .field("public", "Public", app.routes.len() - restricted)
-        .field("problems", "Problems", problems.len()))
+        .field("problems", "Problems", problems.len())
 }
 
 fn check(context: &Context, given: Value, app: Option<String>) -> Result<Table, HelperError> {

@@ -43,6 +43,13 @@ fn auth_is_a_value_and_a_function() {
     author.edit("fastblocks.yaml", "default: auditor", "default: public");
     let ran = author.run(&["shell", "-c", "auth.enabled"]).with_code(0);
     assert_eq!(ran.output, "False\n", "it is looked at each time");
+    std::fs::remove_file(author.path("app/fastblocks.yaml")).unwrap();
+    let ran = author.run(&["shell", "-c", "auth"]).with_code(0);
+    assert!(
+        ran.output
+            .starts_with("Unknown: there is no fastblocks.yaml"),
+        "{ran:?}"
+    );
 }
 
 #[test]
