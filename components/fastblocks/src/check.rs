@@ -18,6 +18,12 @@ pub(crate) fn check(app: &App, problems: &mut Vec<Problem>) {
     for route in &app.routes {
         check_route(app, route, problems);
     }
+    for (name, source) in &app.sources {
+        if name == ITEM || engine::GLOBALS.contains(&name.as_str()) {
+            let problem = format!("context.{name}: every block has a {name} of its own");
+            problems.push(Problem::at(CONFIG, source.line, problem));
+        }
+    }
     let known = engine::Known::new();
     for block in app.blocks.values() {
         template::check(app, block, &known, problems);

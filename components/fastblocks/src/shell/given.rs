@@ -1,6 +1,10 @@
 //! What a user gives instead of what an app says: `NAME=FILE` on a command line, a map in a shell.
 
-use std::{collections::BTreeMap, path::PathBuf};
+use std::{
+    collections::BTreeMap,
+    io::{self, IsTerminal},
+    path::PathBuf,
+};
 
 use admin_shell::HelperError;
 use serde_json::Value;
@@ -41,6 +45,9 @@ pub(super) fn read(given: Value) -> Result<Givens, HelperError> {
 fn pair(pair: &Value) -> Result<(String, Given), HelperError> {
     let text = pair.as_str().unwrap_or_default();
     match text.split_once('=') {
+        Some((_, "-")) if io::stdin().is_terminal() => Err(wrong(
+            "NAME=- takes what is piped in, and this is a terminal".to_owned(),
+        )),
         Some((name, "-")) => Ok((name.to_owned(), Given::Input)),
         Some((name, file)) if !name.is_empty() && !file.is_empty() => {
             Ok((name.to_owned(), Given::File(PathBuf::from(file))))

@@ -152,6 +152,20 @@ fn a_block_is_given_what_it_declares() {
 }
 
 #[test]
+fn data_does_not_take_the_name_of_what_every_block_has() {
+    let author = Author::new("small");
+    author.edit(
+        "fastblocks.yaml",
+        "routes:",
+        "context:\n  page:\n    about: mine\nroutes:",
+    );
+    assert_eq!(
+        author.problems(&[]),
+        ["fastblocks.yaml:6: context.page: every block has a page of its own"]
+    );
+}
+
+#[test]
 fn data_of_another_shape_is_told_once_for_each_kind_of_mistake() {
     let author = Author::new("audit-report");
     let mut sessions: serde_json::Value =

@@ -4,7 +4,7 @@ use std::{
     io::{BufRead, BufReader, Read, Write},
     net::TcpStream,
     process::{Child, ChildStderr, Stdio},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use crate::harness::Author;
@@ -171,11 +171,13 @@ fn a_change_is_told_to_the_browser_and_what_breaks_is_shown_with_its_line() {
     let mut server = Server::start(&author, &[]);
     let mut changes =
         BufReader::new(server.ask("GET", "/__fastblocks/changes", &server.address.clone()));
+    let deadline = Instant::now() + Duration::from_secs(20);
     let mut until = |wanted: &str| {
         let mut line = String::new();
         while !line.contains(wanted) {
             line.clear();
             assert_ne!(changes.read_line(&mut line).unwrap(), 0, "the stream ended");
+            assert!(Instant::now() < deadline, "no {wanted}");
         }
     };
     until("text/event-stream");
