@@ -173,6 +173,10 @@ impl<'a> Writer<'a> {
                 break;
             }
         }
+        // Removing the last site may take longer than making this one.
+        if !go_on(shown.len(), shown.len()) {
+            return Err(BuildError::Interrupted);
+        }
         self.check_anchors();
         self.problems.truncate(PROBLEMS_MAX);
         Ok(Problems::none_in(self.problems)?)
