@@ -1,0 +1,7 @@
+//! The program `fastblocks`.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    fastblocks::shell::program().run()
+}
