@@ -94,6 +94,8 @@ fn external(report: &mut Report) -> Result<()> {
         program("documents", "documents.py", 180),
         program("from python", "from_python.py", 180),
         program("quick start", "quick_start.py", 180),
+        cargo("build mahavishnu", "build --locked -p mahavishnu"),
+        program("prefect", "prefect.py", 240),
         cargo(
             "torture",
             "run --quiet --locked -p xtask -- torture --minutes 1",

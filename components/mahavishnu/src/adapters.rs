@@ -48,22 +48,27 @@ pub fn ask() -> Vec<Adapter> {
     std::iter::once(local).chain(prefect).collect()
 }
 
-/// Gives the adapters that answer at once, for a shell that begins; its prompt waits for no other.
+/// Gives the adapters of this process that answer at once, for a shell that begins; its prompt waits for no other.
 pub fn at_start() -> Vec<String> {
+    let prefect = Prefect::of_this_process().and_then(Result::ok);
+    those_that_answer(prefect, START_PATIENCE)
+}
+
+/// Gives the adapters that answer within `patience`.
+pub fn those_that_answer(prefect: Option<Prefect>, patience: Duration) -> Vec<String> {
     let mut names = vec![LOCAL.to_owned()];
-    let Some(Ok(prefect)) = Prefect::of_this_process() else {
+    let Some(prefect) = prefect else {
         return names;
     };
     let (sender, answers) = mpsc::channel();
+    // A name that takes long to look up must not hold the shell either, so the wait is here and not there.
     let asked = thread::Builder::new()
         .name("prefect".to_owned())
         .spawn(move || {
             // Who has waited long enough does not listen any more.
-            let _ = sender.send(prefect.is_healthy(START_PATIENCE));
+            let _ = sender.send(prefect.is_healthy_at_once(patience));
         });
-    let answer = asked
-        .ok()
-        .and_then(|_| answers.recv_timeout(START_PATIENCE).ok());
+    let answer = asked.ok().and_then(|_| answers.recv_timeout(patience).ok());
     if answer == Some(true) {
         names.push(PREFECT.to_owned());
     }

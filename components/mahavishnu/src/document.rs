@@ -327,6 +327,18 @@ fn duration(text: &str) -> Option<Duration> {
     (!duration.is_zero() && duration <= Duration::from_hours(24)).then_some(duration)
 }
 
+/// Says of the mistake that commands invite what to do about it.
+fn explained(problem: &str) -> String {
+    match problem {
+        "mapping values are not allowed in this context" => {
+            format!(
+                "{problem}: a text with `: ` in it stands in quotes, or behind a `|` on lines of its own"
+            )
+        }
+        problem => problem.to_owned(),
+    }
+}
+
 struct Reader<'a> {
     parser: Parser<'a, StrInput<'a>>,
 }
@@ -401,7 +413,7 @@ impl<'a> Reader<'a> {
     fn next(&mut self) -> Result<(Event<'a>, usize), Fault> {
         let (event, span) = match self.parser.next_event() {
             Some(Ok(next)) => next,
-            Some(Err(error)) => return Err((error.marker().line(), error.info().to_owned())),
+            Some(Err(error)) => return Err((error.marker().line(), explained(error.info()))),
             None => return Err((1, "the document does not end".to_owned())),
         };
         let line = span.start.line();
@@ -460,11 +472,10 @@ mod tests {
             let found = checker.finish(()).unwrap_err().to_string();
             assert_eq!(found, problem);
         }
-        let mut checker = Checker::new(Path::new("f"));
-        checker.parse(&"[".repeat(100_000));
-        assert_eq!(
-            checker.finish(()).unwrap_err().to_string(),
-            "f:1: nested deeper than 16 levels"
-        );
+        for (depth, is_content) in [(16, true), (17, false), (100_000, false)] {
+            let mut checker = Checker::new(Path::new("f"));
+            checker.parse(&["[".repeat(depth), "]".repeat(depth)].concat());
+            assert_eq!(checker.is_content(), is_content, "{depth}");
+        }
     }
 }

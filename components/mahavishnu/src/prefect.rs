@@ -5,10 +5,14 @@
 
 use std::time::Duration;
 
+use http_body_util::Empty;
+use hyper::{Request, StatusCode, body::Bytes, client::conn::http1};
+use hyper_util::rt::TokioIo;
 use reqwest::{Client, RequestBuilder, Url, redirect};
 use serde::Deserialize;
 use serde_json::json;
 use session_model::Timestamp;
+use tokio::{net::TcpStream, runtime::Runtime};
 
 use crate::{adapters::PREFECT, record::Status, store::Remote};
 
@@ -114,10 +118,39 @@ impl Prefect {
         self.ask(patience, |client, url| client.get(url("admin/version")))
     }
 
-    /// Asks whether it is there.
-    pub fn is_healthy(&self, patience: Duration) -> bool {
-        let answer: Result<bool, _> = self.ask(patience, |client, url| client.get(url("health")));
-        answer.unwrap_or(false)
+    /// Asks whether it is there, without what makes the first request over TLS slow: 20 ms, more than a prompt may take. So a
+    /// server that speaks only https is not asked, and counts as one that has not answered in time.
+    pub fn is_healthy_at_once(&self, patience: Duration) -> bool {
+        let Ok(runtime) = runtime() else {
+            return false;
+        };
+        runtime.block_on(async {
+            let answer = tokio::time::timeout(patience, self.health()).await;
+            matches!(answer, Ok(Some(status)) if status.is_success())
+        })
+    }
+
+    async fn health(&self) -> Option<StatusCode> {
+        let host = self
+            .url
+            .host_str()
+            .filter(|_| self.url.scheme() == "http")?;
+        let port = self.url.port_or_known_default()?;
+        // An address in brackets is one of IPv6.
+        let stream = TcpStream::connect((host.trim_matches(['[', ']']), port))
+            .await
+            .ok()?;
+        let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.ok()?;
+        let mut request = Request::get(format!("{}health", self.url.path()))
+            .header("host", format!("{host}:{port}"));
+        if let Some(key) = &self.key {
+            request = request.header("authorization", format!("Bearer {key}"));
+        }
+        let request = request.body(Empty::<Bytes>::new()).ok()?;
+        // It only moves bytes, and ends with the runtime.
+        tokio::spawn(connection);
+        let answer = sender.send_request(request).await;
+        Some(answer.ok()?.status())
     }
 
     /// Asks for its newest flow runs.
@@ -183,11 +216,7 @@ impl Prefect {
             place: self.place(),
             problem: innermost(error),
         };
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_io()
-            .enable_time()
-            .build()
-            .map_err(|error| unreachable(&error))?;
+        let runtime = runtime().map_err(|error| unreachable(&error))?;
         runtime.block_on(async {
             // Another part of the process may have chosen it before, and chosen the same.
             let _ = rustls::crypto::ring::default_provider().install_default();
@@ -222,6 +251,11 @@ impl Prefect {
             problem,
         }
     }
+}
+
+fn runtime() -> std::io::Result<Runtime> {
+    let mut builder = tokio::runtime::Builder::new_current_thread();
+    builder.enable_io().enable_time().build()
 }
 
 /// Gives the cause of all causes, which says what a person can act on: `Connection refused`.

@@ -45,8 +45,8 @@ impl fmt::Display for Invalid {
     }
 }
 
-/// How alike two words are before one may have been meant for the other, of 1: `stpes` and `steps` are 0.8.
-const LIKENESS_MIN: f64 = 0.6;
+/// How alike two words are before one may have been meant for the other, of 1: `tga` and `tags` are 0.5.
+const LIKENESS_MIN: f64 = 0.5;
 
 /// Gives the word that was most likely meant.
 pub(crate) fn similar<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<String> {

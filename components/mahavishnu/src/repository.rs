@@ -161,7 +161,13 @@ mod tests {
     #[test]
     fn all_that_is_wrong_is_told_at_once() {
         let text = "repos:\n- {path: a, tga: [x]}\n- {name: b}\n- {name: a, path: /x}\n- {name: ../up, path: /y}\n- just text\n";
-        insta::assert_snapshot!(parse("repos.yaml", "/p", text).unwrap_err(), @"");
+        insta::assert_snapshot!(parse("repos.yaml", "/p", text).unwrap_err(), @r"
+        repos.yaml:2: repos[0].tga: unknown key; known are name, package, path, tags, description, nickname, role, mcp; did you mean tags?
+        repos.yaml:3: repos[1]: the `path` is missing
+        repos.yaml:4: repos[2].name: a is already the name on line 2
+        repos.yaml:5: repos[3].name: a name is 1 to 64 ASCII letters, digits, `_`, `-` and `.`, and does not begin with a `.`
+        repos.yaml:6: repos[4]: a mapping with name, package, path, tags, description, nickname, role, mcp is expected
+        ");
         let empty = parse("repos.yaml", "/p", "").unwrap_err();
         assert_eq!(
             empty.to_string(),

@@ -158,9 +158,6 @@ fn running_now(context: &Context) -> Result<Table, HelperError> {
 
 fn errors(context: &Context, limit: usize) -> Result<Reply, HelperError> {
     let errors = open()?.errors(limit)?;
-    if errors.is_empty() {
-        context.tell("No errors found");
-    }
     let line = |error: &crate::record::Problem| {
         let text = format!("{}: {}", error.workflow, error.message);
         format!(
@@ -170,7 +167,11 @@ fn errors(context: &Context, limit: usize) -> Result<Reply, HelperError> {
         )
     };
     let lines: Vec<_> = errors.iter().map(line).collect();
-    Ok(showing::lines(serde_json::to_value(&errors)?, &lines))
+    Ok(showing::lines(
+        serde_json::to_value(&errors)?,
+        &lines,
+        "No errors found",
+    ))
 }
 
 fn sync(context: &Context) -> Result<Table, HelperError> {
@@ -354,7 +355,7 @@ fn project_error(error: ProjectError) -> HelperError {
             match invalid.0.len() {
                 0 | 1 => error,
                 count => error.hint(format!(
-                    "{} more are wrong; validate() and `mahavishnu validate` list all",
+                    "{} more to put right; validate() and `mahavishnu validate` list all",
                     count - 1
                 )),
             }

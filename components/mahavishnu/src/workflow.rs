@@ -358,7 +358,15 @@ mod tests {
     #[test]
     fn all_that_is_wrong_is_told_at_once() {
         let text = "descripton: x\nparallel: 0\nfail_fast: maybe\nsteps:\n  build:\n    run: make\n    timeout: 5\n  test:\n    needs: [biuld]\n  b/c: x\n";
-        insta::assert_snapshot!(problems(text), @"");
+        insta::assert_snapshot!(problems(text), @r#"
+        check.yaml:1: descripton: unknown key; known are description, tags, parallel, fail_fast, timeout, environment, secrets, steps; did you mean description?
+        check.yaml:2: parallel: a number from 1 to 64 is expected, found "0"
+        check.yaml:3: fail_fast: true or false is expected, found "maybe"
+        check.yaml:7: steps.build.timeout: a number of ms, s, m or h, up to 24h, such as 30s is expected, found "5"
+        check.yaml:8: steps.test: what it shall `run` is missing
+        check.yaml:9: steps.test.needs: there is no step biuld; did you mean build?
+        check.yaml:10: steps.b/c: a name is 1 to 64 ASCII letters, digits, `_`, `-` and `.`, and does not begin with a `.`
+        "#);
         assert_eq!(
             problems(""),
             "check.yaml:1: a mapping with description, tags, parallel, fail_fast, timeout, environment, secrets, steps is expected"

@@ -67,11 +67,10 @@ fn seconds_between(begin: &str, end: Timestamp) -> Option<f64> {
     Some(end.micros_since(begin).max(0) as f64 / 1e6)
 }
 
-/// Gives lines that people see, and what programs get instead.
-pub(super) fn lines(value: Value, lines: &[String]) -> Reply {
+/// Gives lines that people see, and what programs get instead; `empty` is what people are told if there are none.
+pub(super) fn lines(value: Value, lines: &[String], empty: &str) -> Reply {
     if lines.is_empty() {
-        // People have been told already.
-        return Reply::Table(Table::new([], ""));
+        return Reply::Table(Table::new([], empty));
     }
     let text = lines.join("\n");
     Reply::Shown { value, text }
@@ -210,7 +209,6 @@ fn seconds_of(context: &Context, job: &Job) -> Cell {
 }
 
 pub(super) fn logs(
-    context: &Context,
     id: String,
     step: Option<String>,
     repository: Option<String>,
@@ -250,10 +248,7 @@ pub(super) fn logs(
         shown.extend(text.lines().map(|line| one_line(line).into_owned()));
         values.push(json!({"step": job.step, "repository": job.repository, "status": job.status, "log": text}));
     }
-    if shown.is_empty() {
-        context.tell("no step has begun");
-    }
-    Ok(lines(values.into(), &shown))
+    Ok(lines(values.into(), &shown, "no step has begun"))
 }
 
 /// What `validate` has found.

@@ -139,7 +139,12 @@ pub(crate) struct Started {
 impl Started {
     /// Waits for its end, and gives its exit code.
     pub(crate) fn wait(mut self) -> Option<i32> {
-        drop(self.child.stdout.take().map(|output: ChildStdout| std::io::read_to_string(output)));
+        drop(
+            self.child
+                .stdout
+                .take()
+                .map(|output: ChildStdout| std::io::read_to_string(output)),
+        );
         self.child.wait().unwrap().code()
     }
 }
@@ -153,4 +158,5 @@ impl Ran {
 }
 
 /// A step that says its pid in the project's pipe, and then runs until it is ended.
-pub(crate) const WAITS: &str = "steps:\n  wait:\n    once: true\n    run: echo $$ > go; sleep 1000 & wait\n";
+pub(crate) const WAITS: &str =
+    "steps:\n  wait:\n    once: true\n    run: echo $$ > go; sleep 1000 & wait\n";

@@ -5,11 +5,22 @@ use std::{
     net::TcpListener,
     sync::{Arc, Mutex},
     thread,
+    time::Duration,
 };
 
 use serde_json::{Value, json};
 
-use crate::harness::User;
+use mahavishnu::{adapters::those_that_answer, prefect::Prefect};
+
+use crate::{harness::User, shell::metadata};
+
+/// Gives the adapters that a shell would list that has so long.
+fn listed(url: &str, patience: Duration) -> Vec<String> {
+    those_that_answer(Some(Prefect::new(url, None).unwrap()), patience)
+}
+
+/// More than any answer takes.
+const LONG: Duration = Duration::from_mins(1);
 
 /// What the stand-in was asked: method, path and token.
 type Asked = Arc<Mutex<Vec<String>>>;
@@ -49,11 +60,15 @@ impl StandIn {
                 }
                 let mut body = vec![0; length];
                 reader.read_exact(&mut body).unwrap();
-                let Some(request) = lines.first() else { continue };
+                let Some(request) = lines.first() else {
+                    continue;
+                };
                 let (status, answer) = match &**request {
                     "GET /api/health HTTP/1.1" => ("200 OK", "true".to_owned()),
                     "GET /api/admin/version HTTP/1.1" => ("200 OK", "\"3.4.1\"".to_owned()),
-                    "POST /api/flow_runs/filter HTTP/1.1" => ("200 OK", given.lock().unwrap().to_string()),
+                    "POST /api/flow_runs/filter HTTP/1.1" => {
+                        ("200 OK", given.lock().unwrap().to_string())
+                    }
                     _ => ("404 Not Found", "{}".to_owned()),
                 };
                 heard.lock().unwrap().push(format!("{request} {token}"));
@@ -83,9 +98,7 @@ fn what_prefect_runs_is_listed_with_what_changes() {
     let user = User::new()
         .variable("PREFECT_API_URL", &stand_in.url)
         .variable("PREFECT_API_KEY", "pnu_key");
-    let change = |before: Value, after: &str| {
-        json!([{"id": "prefect-0192f8a47b3c", "adapter": "prefect", "task": "quick-otter", "before": before, "after": after}])
-    };
+    let change = |before: Value, after: &str| json!([{"id": "prefect-0192f8a47b3c", "adapter": "prefect", "task": "quick-otter", "before": before, "after": after}]);
     assert_eq!(user.json(&["sync"]), change(Value::Null, "running"));
     assert_eq!(user.json(&["sync"]), json!([]));
     *stand_in.runs.lock().unwrap() = run("FAILED", "Flow run encountered an exception: boom");
@@ -93,11 +106,20 @@ fn what_prefect_runs_is_listed_with_what_changes() {
     assert_eq!(user.json(&["sync"]), json!([]));
     let errors = user.json(&["errors"]);
     assert_eq!(errors.as_array().unwrap().len(), 1);
-    assert_eq!(errors[0]["message"], "quick-otter: Flow run encountered an exception: boom");
+    assert_eq!(
+        errors[0]["message"],
+        "quick-otter: Flow run encountered an exception: boom"
+    );
     let listed = user.json(&["ps"]);
-    assert_eq!((&listed[0]["adapter"], &listed[0]["progress"]), (&json!("prefect"), &Value::Null));
+    assert_eq!(
+        (&listed[0]["adapter"], &listed[0]["progress"]),
+        (&json!("prefect"), &Value::Null)
+    );
     let asked = stand_in.asked.lock().unwrap();
-    assert_eq!(asked[0], "POST /api/flow_runs/filter HTTP/1.1 authorization: Bearer pnu_key");
+    assert_eq!(
+        asked[0],
+        "POST /api/flow_runs/filter HTTP/1.1 authorization: Bearer pnu_key"
+    );
 }
 
 #[test]
@@ -105,16 +127,41 @@ fn an_adapter_is_listed_only_if_it_answers() {
     let stand_in = StandIn::new(json!([]));
     let user = User::new().variable("PREFECT_API_URL", &stand_in.url);
     let listed = user.json(&["adapters"]);
-    assert_eq!(listed[1], json!({"name": "prefect", "version": "3.4.1", "place": stand_in.url}));
+    assert_eq!(
+        listed[1],
+        json!({"name": "prefect", "version": "3.4.1", "place": stand_in.url})
+    );
+
+    assert_eq!(listed(&stand_in.url, LONG), ["local", "prefect"]);
+    // What answers something else is none.
+    assert_eq!(
+        listed(&stand_in.url.replace("api", "other"), LONG),
+        ["local"]
+    );
 
     // Nobody listens there any more once the listener is dropped.
-    let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let free = TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap();
     let user = User::new().variable("PREFECT_API_URL", format!("http://{free}/api"));
     let ran = user.run(&["adapters"]).with_code(0);
     assert!(!ran.output.contains("prefect"), "{}", ran.output);
-    assert!(ran.errors.contains("note: prefect is not listed: Prefect at http://127.0.0.1:"), "{}", ran.errors);
+    assert_eq!(listed(&format!("http://{free}/api"), LONG), ["local"]);
+    assert!(
+        ran.errors
+            .contains("note: prefect is not listed: Prefect at http://127.0.0.1:"),
+        "{}",
+        ran.errors
+    );
     let synced = user.run(&["sync"]).with_code(3);
-    assert!(synced.errors.contains("does not answer: Connection refused"), "{}", synced.errors);
+    assert!(
+        synced
+            .errors
+            .contains("does not answer: Connection refused"),
+        "{}",
+        synced.errors
+    );
 }
 
 #[test]
@@ -123,6 +170,5 @@ fn a_server_that_says_nothing_delays_no_prompt() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}/api", listener.local_addr().unwrap());
     let user = User::new().variable("PREFECT_API_URL", url);
-    let ran = user.run(&["shell", "-c", "print(1)"]).with_code(0);
-    assert_eq!(ran.output, "1\n");
+    assert_eq!(metadata(&user)["adapters"], json!(["local"]));
 }

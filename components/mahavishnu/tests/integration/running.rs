@@ -11,7 +11,11 @@ fn jobs(record: &Value) -> Vec<String> {
     let jobs = record["results"].as_array().unwrap().iter();
     jobs.map(|job| {
         let repository = job["repository"].as_str().unwrap_or("-");
-        format!("{} {repository} {}", job["step"].as_str().unwrap(), job["status"].as_str().unwrap())
+        format!(
+            "{} {repository} {}",
+            job["step"].as_str().unwrap(),
+            job["status"].as_str().unwrap()
+        )
     })
     .collect()
 }
@@ -27,8 +31,18 @@ steps:
     let user = User::new().with_workflow("check", text);
     let record = user.json(&["run", "check"]);
     assert_eq!(
-        (&record["status"], &record["progress"], &record["task"], &record["adapter"]),
-        (&json!("completed"), &json!(100.0), &json!("check"), &json!("local"))
+        (
+            &record["status"],
+            &record["progress"],
+            &record["task"],
+            &record["adapter"]
+        ),
+        (
+            &json!("completed"),
+            &json!(100.0),
+            &json!("check"),
+            &json!("local")
+        )
     );
     assert_eq!(record["errors"], json!([]));
     assert_eq!(record["repos"].as_array().unwrap().len(), 3);
@@ -36,8 +50,15 @@ steps:
     assert_eq!(id.len(), 20);
     let logs = user.json(&["logs", &id[12..], "--step", "report"]);
     assert_eq!(logs[0]["log"].as_str().unwrap().lines().last(), Some("3"));
-    let logs = user.run(&["logs", id, "--step", "check", "--repository", "b"]).with_code(0);
-    assert!(logs.output.starts_with("=== check in b: completed\n--- attempt 1 of 1, "), "{}", logs.output);
+    let logs = user
+        .run(&["logs", id, "--step", "check", "--repository", "b"])
+        .with_code(0);
+    assert!(
+        logs.output
+            .starts_with("=== check in b: completed\n--- attempt 1 of 1, "),
+        "{}",
+        logs.output
+    );
     assert!(logs.output.ends_with("\nb is fine\n"), "{}", logs.output);
     // Another process knows the same.
     assert_eq!(user.json(&["workflow", id]), record);
@@ -51,7 +72,9 @@ steps:
   test: {needs: build, run: 'true'}
 ";
     let user = User::new().with_workflow("check", text);
-    let ran = user.run(&["run", "check", "--tag", "rust", "--parallel", "1"]).with_code(1);
+    let ran = user
+        .run(&["run", "check", "--tag", "rust", "--parallel", "1"])
+        .with_code(1);
     let lines: Vec<_> = ran.errors.lines().skip(1).collect();
     assert_eq!(
         lines,
@@ -67,13 +90,24 @@ steps:
     );
     let list = user.json(&["ps"]);
     let record = user.json(&["workflow", list[0]["id"].as_str().unwrap()]);
-    assert_eq!(jobs(&record), ["build a completed", "build b failed", "test a completed", "test b skipped"]);
+    assert_eq!(
+        jobs(&record),
+        [
+            "build a completed",
+            "build b failed",
+            "test a completed",
+            "test b skipped"
+        ]
+    );
     assert_eq!(record["results"][1]["exit_code"], 7);
     let errors = user.run(&["errors"]).with_code(0).output;
     let (time, text) = errors.split_at(22);
     assert!(time.starts_with("[20") && time.ends_with("] "), "{errors}");
     let id = list[0]["id"].as_str().unwrap();
-    assert_eq!(text, format!("[ERROR] {id}: build in b: exit code 7: no compiler\n"));
+    assert_eq!(
+        text,
+        format!("[ERROR] {id}: build in b: exit code 7: no compiler\n")
+    );
 }
 
 #[test]
@@ -82,11 +116,17 @@ fn a_workflow_that_fails_fast_begins_nothing_more() {
     let user = User::new().with_workflow("check", text);
     let record = user.json(&["run", "check", "--parallel", "1"]);
     assert_eq!(record["status"], "failed");
-    assert_eq!(jobs(&record), ["build a failed", "build b skipped", "build c skipped"]);
+    assert_eq!(
+        jobs(&record),
+        ["build a failed", "build b skipped", "build c skipped"]
+    );
     // Without it the others have their turn.
     let user = User::new().with_workflow("check", "steps: {build: exit 1}\n");
     let record = user.json(&["run", "check", "--parallel", "1"]);
-    assert_eq!(jobs(&record), ["build a failed", "build b failed", "build c failed"]);
+    assert_eq!(
+        jobs(&record),
+        ["build a failed", "build b failed", "build c failed"]
+    );
 }
 
 #[test]
@@ -98,7 +138,14 @@ fn a_step_is_tried_again_until_it_succeeds() {
     assert_eq!(record["results"][0]["attempts"], 3);
     assert_eq!(user.read("project/tries"), "x\nx\nx\n");
     let log = user.json(&["logs", record["id"].as_str().unwrap()]);
-    assert_eq!(log[0]["log"].as_str().unwrap().matches("--- attempt").count(), 3);
+    assert_eq!(
+        log[0]["log"]
+            .as_str()
+            .unwrap()
+            .matches("--- attempt")
+            .count(),
+        3
+    );
 }
 
 #[test]
@@ -107,10 +154,16 @@ fn a_step_that_takes_too_long_ends_with_all_that_it_has_started() {
     let user = User::new().with_workflow("check", text);
     let record = user.json(&["run", "check"]);
     assert_eq!(jobs(&record), ["slow - timed_out"]);
-    assert_eq!(record["errors"][0]["message"], "slow: it took longer than 300ms");
+    assert_eq!(
+        record["errors"][0]["message"],
+        "slow: it took longer than 300ms"
+    );
     let pid = user.read("project/pid");
     let stat = std::fs::read_to_string(format!("/proc/{}/stat", pid.trim()));
-    assert!(stat.is_err() || stat.unwrap().contains(") Z "), "{pid} lives");
+    assert!(
+        stat.is_err() || stat.unwrap().contains(") Z "),
+        "{pid} lives"
+    );
 }
 
 #[test]
@@ -127,7 +180,10 @@ fn no_more_run_at_once_than_may() {
         assert!(matches!(seen, "1" | "2"), "{seen}");
     }
     let wrong = user.run(&["run", "check", "--parallel", "0"]).with_code(2);
-    assert_eq!(wrong.errors, "error: parallel: a number from 1 to 64 is expected, found 0\n");
+    assert_eq!(
+        wrong.errors,
+        "error: parallel: a number from 1 to 64 is expected, found 0\n"
+    );
 }
 
 #[test]
@@ -137,10 +193,16 @@ fn what_is_kept_is_the_owners_only_and_without_secrets() {
         .variable("RELEASE_KEY", "correct horse")
         .with_workflow("check", text);
     let record = user.json(&["run", "check"]);
-    let log = std::path::PathBuf::from(record["results"][0]["log"].as_str().unwrap());
+    let log = user.path(record["results"][0]["log"].as_str().unwrap());
     let kept = std::fs::read_to_string(&log).unwrap();
-    assert!(kept.contains("use [redacted]\n") && kept.contains("password=[redacted]\n"), "{kept}");
-    assert_eq!(record["errors"][0]["message"], "show: exit code 1: password=[redacted]");
+    assert!(
+        kept.contains("use [redacted]\n") && kept.contains("password=[redacted]\n"),
+        "{kept}"
+    );
+    assert_eq!(
+        record["errors"][0]["message"],
+        "show: exit code 1: password=[redacted]"
+    );
     let mode = |path: &std::path::Path| path.metadata().unwrap().permissions().mode() & 0o777;
     assert_eq!(mode(&log), 0o600);
     assert_eq!(mode(&user.path("state/workflows.db")), 0o600);
@@ -154,7 +216,12 @@ fn a_repository_that_is_not_there_fails_and_says_so() {
     let user = User::new().with_workflow("check", "tags: [node]\nsteps: {a: 'true'}\n");
     std::fs::remove_dir(user.path("project/src/c")).unwrap();
     let ran = user.run(&["run", "check"]).with_code(1);
-    assert!(ran.errors.ends_with("failed    a in c: there is no folder project/src/c\n"), "{}", ran.errors);
+    assert!(
+        ran.errors
+            .ends_with("failed    a in c: there is no folder project/src/c\n"),
+        "{}",
+        ran.errors
+    );
 }
 
 #[test]
@@ -168,6 +235,12 @@ fn steps_know_in_which_session_they_run() {
     let id = record["id"].as_str().unwrap();
     assert_eq!(record["session_id"], session);
     let log = user.json(&["logs", id]);
-    let last = log[0]["log"].as_str().unwrap().lines().last().unwrap().to_owned();
+    let last = log[0]["log"]
+        .as_str()
+        .unwrap()
+        .lines()
+        .last()
+        .unwrap()
+        .to_owned();
     assert_eq!(last, format!("{session} {id}"));
 }

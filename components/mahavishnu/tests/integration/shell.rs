@@ -33,9 +33,15 @@ fn helpers_give_what_the_commands_give() {
 #[test]
 fn a_script_runs_a_workflow_and_looks_at_it() {
     let user = User::new().with_workflow("good", "steps: {a: 'true'}\n");
-    let ran = user.run(&["shell", "-c", "let r = run('good', tag='core'); print(r.status); print(r.results.len())"]);
+    let ran = user.run(&[
+        "shell",
+        "-c",
+        "let r = run('good', tag='core'); print(r.status); print(r.results.len())",
+    ]);
     assert_eq!(ran.with_code(0).output, "completed\n1\n");
-    let ran = user.run(&["shell", "-c", "print(sync().len()); to_json(ps())"]).with_code(0);
+    let ran = user
+        .run(&["shell", "-c", "print(sync().len()); to_json(ps())"])
+        .with_code(0);
     assert!(ran.output.starts_with("1\n"), "{}", ran.output);
 }
 
@@ -44,7 +50,10 @@ fn a_panel_tells_a_workflow_and_a_wrong_id_is_told() {
     let user = User::new().with_workflow("bad", "tags: [core]\nsteps: {a: 'echo oh no; exit 3'}\n");
     user.run(&["run", "bad"]).with_code(1);
     let id = user.json(&["ps"])[0]["id"].as_str().unwrap().to_owned();
-    let panel = user.run(&["shell", "-c", &format!("%workflow {}", &id[12..])]).with_code(0).output;
+    let panel = user
+        .run(&["shell", "-c", &format!("%workflow {}", &id[12..])])
+        .with_code(0)
+        .output;
     for line in [
         format!("ID:         {id}"),
         "Status:     failed".to_owned(),
@@ -55,9 +64,17 @@ fn a_panel_tells_a_workflow_and_a_wrong_id_is_told() {
     }
     assert!(panel.contains("] a in a: exit code 3: oh no\n"), "{panel}");
     let usage = user.run(&["shell", "-c", "%workflow"]);
-    assert!(usage.errors.contains("Usage: %workflow <id>"), "{}", usage.errors);
+    assert!(
+        usage.errors.contains("Usage: %workflow <id>"),
+        "{}",
+        usage.errors
+    );
     let wrong = user.run(&["shell", "-c", "%workflow wf-nope"]);
-    assert!(wrong.errors.contains("Workflow not found: wf-nope"), "{}", wrong.errors);
+    assert!(
+        wrong.errors.contains("Workflow not found: wf-nope"),
+        "{}",
+        wrong.errors
+    );
 }
 
 #[test]
@@ -77,13 +94,23 @@ fn nothing_to_show_is_said() {
 
 #[test]
 fn a_session_says_what_mahavishnu_is() {
-    let user = User::new();
-    let mut command = user.command(&["shell", "-c", "print(shell.session_id)"]);
+    let metadata = metadata(&User::new());
+    assert_eq!(metadata["component_type"], "orchestrator");
+    assert_eq!(metadata["cli_enabled"], true);
+    assert_eq!(metadata["component_version"], env!("CARGO_PKG_VERSION"));
+    assert_eq!(metadata["adapters"], json!(["local"]));
+}
+
+/// Opens a shell that is tracked, and gives the metadata of its session from what it has spooled.
+pub(crate) fn metadata(user: &User) -> Value {
+    let sessions = tempfile::TempDir::new().unwrap();
+    let mut command = user.command(&["shell", "-c", "print(1)"]);
     command
         .env_remove("MAHAVISHNU_SESSION_ENABLED")
+        .env("SESSION_BUDDY_HOME", sessions.path())
         .env("SESSION_BUDDY_PORT", "1");
     assert_eq!(command.output().unwrap().status.code(), Some(0));
-    let spool = std::fs::read_dir(user.path("sessions/spool")).unwrap();
+    let spool = std::fs::read_dir(sessions.path().join("spool")).unwrap();
     let files = spool.filter_map(|entry| std::fs::read(entry.unwrap().path()).ok());
     let text: Vec<_> = files
         .map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
@@ -97,9 +124,5 @@ fn a_session_says_what_mahavishnu_is() {
     let event = events.next().unwrap().unwrap();
     assert_eq!(event["component_name"], "mahavishnu");
     assert_eq!(event["shell_type"], "MahavishnuShell");
-    let metadata = &event["metadata"];
-    assert_eq!(metadata["component_type"], "orchestrator");
-    assert_eq!(metadata["cli_enabled"], true);
-    assert_eq!(metadata["component_version"], env!("CARGO_PKG_VERSION"));
-    assert_eq!(metadata["adapters"], json!(["local"]));
+    event["metadata"].clone()
 }
