@@ -80,7 +80,8 @@ impl Attempted<'_> {
                 let problem = format!("it took longer than {:?}", self.step().timeout);
                 (JobStatus::TimedOut, None, Some(problem))
             }
-            Ok(End::Interrupted) => (JobStatus::Interrupted, None, Some("interrupted".to_owned())),
+            // Somebody wanted that: it is no error.
+            Ok(End::Interrupted) => (JobStatus::Interrupted, None, None),
             Err(error) => (JobStatus::Failed, None, Some(error.to_string())),
         };
         let job = &self.run.plan.jobs[self.place];

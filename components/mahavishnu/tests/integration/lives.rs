@@ -34,6 +34,7 @@ fn who_looks_sees_what_runs_and_ctrl_c_ends_it_whole() {
     let record = user.json(&["workflow", &id]);
     assert_eq!(record["status"], "interrupted");
     assert_eq!(record["results"][0]["status"], "interrupted");
+    assert_eq!(record["errors"], json!([]));
     assert_eq!(
         user.run(&["top"]).with_code(0).errors,
         "No active workflows\n"

@@ -15,7 +15,7 @@ use mahavishnu::{adapters::those_that_answer, prefect::Prefect};
 use crate::{harness::User, shell::metadata};
 
 /// Gives the adapters that a shell would list that has so long.
-fn listed(url: &str, patience: Duration) -> Vec<String> {
+fn who_answers(url: &str, patience: Duration) -> Vec<String> {
     those_that_answer(Some(Prefect::new(url, None).unwrap()), patience)
 }
 
@@ -132,10 +132,10 @@ fn an_adapter_is_listed_only_if_it_answers() {
         json!({"name": "prefect", "version": "3.4.1", "place": stand_in.url})
     );
 
-    assert_eq!(listed(&stand_in.url, LONG), ["local", "prefect"]);
+    assert_eq!(who_answers(&stand_in.url, LONG), ["local", "prefect"]);
     // What answers something else is none.
     assert_eq!(
-        listed(&stand_in.url.replace("api", "other"), LONG),
+        who_answers(&stand_in.url.replace("api", "other"), LONG),
         ["local"]
     );
 
@@ -147,7 +147,7 @@ fn an_adapter_is_listed_only_if_it_answers() {
     let user = User::new().variable("PREFECT_API_URL", format!("http://{free}/api"));
     let ran = user.run(&["adapters"]).with_code(0);
     assert!(!ran.output.contains("prefect"), "{}", ran.output);
-    assert_eq!(listed(&format!("http://{free}/api"), LONG), ["local"]);
+    assert_eq!(who_answers(&format!("http://{free}/api"), LONG), ["local"]);
     assert!(
         ran.errors
             .contains("note: prefect is not listed: Prefect at http://127.0.0.1:"),
