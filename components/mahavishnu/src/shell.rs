@@ -34,6 +34,7 @@ pub fn program(adapters: Vec<String>) -> Program {
         .parameter("limit", "How many, at most")
         .parameter("status", "Only those that are pending, running, completed, failed, interrupted or crashed")
         .parameter("follow", "Show it again and again until nothing runs")
+        .parameter("days", "How many days are kept")
         .parameter("step", "Only of this step")
         .parameter("repository", "Only of this repository")
         .example("mahavishnu run check --tag rust")
@@ -55,6 +56,10 @@ pub fn shell(adapters: Vec<String>) -> Builder {
         .helper("sync() - look at the store, at who runs workflows, and at Prefect, and say what has changed", sync)
         .helper("run(name, tag=none, parallel=none, dry_run=false) - run a workflow", running::run)
         .helper("cancel(id) - stop a workflow, and end all that it has started", running::cancel)
+        .helper(
+            "prune(days=30) - forget workflows that ran here, have ended, and began longer ago, with their logs",
+            running::prune,
+        )
         .helper("logs(id, step=none, repository=none) - show what the steps of a workflow wrote", showing::logs)
         .helper("workflow(id) - show all that is known of a workflow that was run", showing::workflow)
         .helper("workflows() - list workflows that can be run", workflows)

@@ -6,7 +6,7 @@
 mod rows;
 
 use std::{
-    fs::{DirBuilder, OpenOptions},
+    fs::{self, DirBuilder, OpenOptions},
     io,
     os::unix::fs::{DirBuilderExt, OpenOptionsExt},
     path::{Path, PathBuf},
@@ -302,7 +302,7 @@ impl Store {
         }
         transaction.execute(
             "UPDATE workflows SET updated_at = ?2, progress = (
-                SELECT 100.0 * sum(status NOT IN ('pending', 'running')) / count(*) FROM jobs WHERE workflow_id = ?1)
+                SELECT 100.0 * sum(status IN ('completed', 'failed', 'timed_out')) / count(*) FROM jobs WHERE workflow_id = ?1)
               WHERE id = ?1",
             params![id, now.to_string()],
         )?;
@@ -358,6 +358,34 @@ impl Store {
             gone.push(workflow.id);
         }
         Ok(gone)
+    }
+
+    /// Forgets what ran here, has ended and began before a time, with its logs, and gives its ids. What others run they keep
+    /// themselves, and would be told anew.
+    ///
+    /// # Errors
+    ///
+    /// The database fails, or a log cannot be removed.
+    pub fn prune(&mut self, before: Timestamp) -> Result<Vec<String>, StoreError> {
+        let mut statement = self.connection.prepare(
+            "SELECT id FROM workflows WHERE runner_pid IS NOT NULL AND status NOT IN ('pending', 'running')
+                AND created_at < ?1 ORDER BY created_at",
+        )?;
+        let ids = statement.query_map(params![before.to_string()], |row| row.get(0))?;
+        let ids: Vec<String> = ids.collect::<Result<_, _>>()?;
+        for id in &ids {
+            // The logs first: with its row gone nobody would know them any more.
+            let logs = self.logs_of(id);
+            match fs::remove_dir_all(&logs) {
+                Err(source) if source.kind() != io::ErrorKind::NotFound => {
+                    return Err(StoreError::Io { path: logs, source });
+                }
+                Ok(()) | Err(_) => {}
+            }
+            self.connection
+                .execute("DELETE FROM workflows WHERE id = ?1", params![id])?;
+        }
+        Ok(ids)
     }
 
     /// Asks the runner of a workflow to stop; tells whether it runs.

@@ -4,6 +4,7 @@ use std::{thread, time::Duration};
 
 use admin_shell::{Cell, Column, Context, HelperError, Kind, Record, Reply, Table};
 use session_client::{Clock, identity::PARENT_SESSION_ID};
+use session_model::Timestamp;
 
 use super::{open, plan_error, project_error, showing};
 use crate::{
@@ -147,6 +148,23 @@ pub(super) fn cancel(context: &Context, id: String) -> Result<Record, HelperErro
     Err(HelperError::new(format!(
         "{id} was asked to stop {CANCEL_PATIENCE:?} ago, and still runs"
     )))
+}
+
+pub(super) fn prune(context: &Context, days: u32) -> Result<Table, HelperError> {
+    const DAY_MICROS: i64 = 24 * 60 * 60 * 1_000_000;
+    let now = Clock::system().now();
+    let before = now
+        .as_micros()
+        .saturating_sub(DAY_MICROS.saturating_mul(days.into()));
+    let before = Timestamp::from_micros(before)?;
+    let mut table = Table::new([Column::new("id", "ID")], "nothing to forget");
+    for id in open()?.prune(before)? {
+        table.push([id.into()]);
+    }
+    if !table.is_empty() {
+        context.tell(format_args!("forgotten: {}", table.len()));
+    }
+    Ok(table)
 }
 
 fn told(workflow: &record::Workflow) -> Record {

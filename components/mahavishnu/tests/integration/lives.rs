@@ -144,3 +144,22 @@ fn each_ending_is_told_once_and_lists_can_be_narrowed() {
         "error: status: one of pending, running, completed, failed, interrupted, crashed is expected, found \"done\"\n"
     );
 }
+
+#[test]
+fn what_is_old_is_forgotten_with_its_logs_and_what_runs_stays() {
+    let user = User::new()
+        .with_workflow("wait", WAITS)
+        .with_workflow("good", "steps: {a: 'true'}\n");
+    let record = user.json(&["run", "good"]);
+    let (id, logs) = (record["id"].as_str().unwrap(), user.path("state/logs"));
+    let started = user.start(&["run", "wait"]);
+    assert_eq!(user.json(&["prune"]), json!([]));
+    assert!(logs.join(id).exists());
+    assert_eq!(user.json(&["prune", "--days", "0"]), json!([{"id": id}]));
+    assert!(!logs.join(id).exists());
+    let left = user.json(&["ps"]);
+    assert_eq!(left.as_array().unwrap().len(), 1);
+    assert_eq!(left[0]["id"], started.id);
+    user.run(&["cancel", &started.id]).with_code(0);
+    started.wait();
+}

@@ -100,6 +100,8 @@ steps:
         ]
     );
     assert_eq!(record["results"][1]["exit_code"], 7);
+    // What was skipped is not done.
+    assert_eq!(record["progress"], 75.0);
     let errors = user.run(&["errors"]).with_code(0).output;
     let (time, text) = errors.split_at(22);
     assert!(time.starts_with("[20") && time.ends_with("] "), "{errors}");
