@@ -293,4 +293,19 @@ mod tests {
             );
         }
     }
+    #[test]
+    fn each_type_of_state_has_a_word() {
+        for (types, expected) in [
+            ("COMPLETED", "completed"),
+            ("FAILED", "failed"),
+            ("CRASHED", "crashed"),
+            ("CANCELLED", "interrupted"),
+            ("RUNNING CANCELLING", "running"),
+            ("SCHEDULED PENDING PAUSED LATER", "pending"),
+        ] {
+            for state_type in types.split(' ') {
+                assert_eq!(status(state_type).word(), expected, "{state_type}");
+            }
+        }
+    }
 }

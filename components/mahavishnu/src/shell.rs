@@ -118,14 +118,20 @@ fn top(context: &Context, follow: bool) -> Result<Reply, HelperError> {
     const AGAIN: Duration = Duration::from_millis(500);
     /// Moves the cursor to the top left and clears what is below it (ECMA-48: CUP, ED).
     const CLEAR: &str = "\x1b[H\x1b[J";
+    let mut shown = false;
     loop {
         let table = running_now(context)?;
-        if !follow || table.is_empty() {
-            return Ok(Reply::Table(table));
-        }
         let view = context.view();
         let clear = if view.width.is_some() { CLEAR } else { "" };
+        if !follow || table.is_empty() {
+            // What ran must not be left on the screen as if it still did.
+            if shown && !clear.is_empty() {
+                context.print(clear);
+            }
+            return Ok(Reply::Table(table));
+        }
         context.print(format_args!("{clear}{}", table.for_people(&view)));
+        shown = true;
         if context.wait(AGAIN).is_err() {
             context.answer_interrupt();
             return Ok(Reply::Nothing);
