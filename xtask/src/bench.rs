@@ -44,6 +44,9 @@ pub(crate) struct Options {
     /// Shells in each situation of `tracking`
     #[arg(long, default_value_t = 2_000, value_parser = clap::value_parser!(u64).range(1..))]
     shells: u64,
+    /// Only the situations of `tracking` whose name holds this text
+    #[arg(long)]
+    situation: Option<String>,
     /// Sessions that dead shells left, two events each
     #[arg(long, default_value_t = 50_000, value_parser = clap::value_parser!(u64).range(1..))]
     dead: u64,
@@ -89,6 +92,7 @@ struct Setting {
     seconds: Option<u64>,
     sessions: u64,
     shells: u64,
+    situation: Option<String>,
     dead: u64,
     clients: u64,
 }
@@ -115,6 +119,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         seconds: options.seconds,
         sessions: options.sessions,
         shells: options.shells,
+        situation: options.situation.clone(),
         dead: options.dead,
         clients: options.clients,
     };

@@ -76,6 +76,7 @@ fn external(report: &mut Report) -> Result<()> {
     setup::debian_packages(report)?;
     let python = setup::venv(report)?;
     let server = workspace::session_buddy(Profile::Debug);
+    let crackerjack = workspace::target().join("debug/crackerjack");
     let program = |name: &str, file: &str, limit_seconds: u32| {
         Step::new(name, "timeout")
             .arguments(["--kill-after=10", &limit_seconds.to_string()])
@@ -83,9 +84,13 @@ fn external(report: &mut Report) -> Result<()> {
             .argument("-B")
             .argument(workspace::root().join("tests/external").join(file))
             .env("SESSION_BUDDY_BINARY", &server)
+            .env("CRACKERJACK_BINARY", &crackerjack)
     };
     for step in [
-        cargo("build", "build --locked -p session-buddy"),
+        cargo(
+            "build",
+            "build --locked -p session-buddy -p crackerjack -p oneiric",
+        ),
         cargo(
             "build example",
             "build --locked -p admin-shell --example billing",
@@ -94,6 +99,7 @@ fn external(report: &mut Report) -> Result<()> {
         program("documents", "documents.py", 180),
         program("from python", "from_python.py", 180),
         program("quick start", "quick_start.py", 180),
+        program("quality tools", "quality_tools.py", 300),
         cargo("build mahavishnu", "build --locked -p mahavishnu"),
         program("prefect", "prefect.py", 240),
         cargo(

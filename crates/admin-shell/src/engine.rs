@@ -101,7 +101,9 @@ impl Interpreter {
             Ok(value) => {
                 let reply = values::to_reply(&value);
                 if !value.is_unit() && !value.is::<values::Named>() {
-                    self.scope.set_value(LAST_VALUE, value);
+                    // An object is a constant for the engine, which replaces no constant.
+                    let _ = self.scope.remove::<Dynamic>(LAST_VALUE);
+                    self.scope.push(LAST_VALUE, value);
                 }
                 Outcome::Done(reply)
             }

@@ -110,7 +110,11 @@ pub(super) fn measure(setting: &Setting) -> Result<()> {
     // ext4 without a journal looks for a free inode past each one that was freed in the last minutes, which costs whoever
     // makes a file next a millisecond: nothing is removed before all is measured.
     let mut kept = Vec::new();
-    for case in &CASES {
+    let wanted = |case: &&Case| {
+        let part = setting.situation.as_deref();
+        part.is_none_or(|part| case.name.contains(part))
+    };
+    for case in CASES.iter().filter(wanted) {
         let state = StateFolder::new()?;
         let series = (case.shells)(setting, &state);
         let series = series.with_context(|| format!("case: {}", case.name))?;

@@ -80,6 +80,15 @@ _ + 1
 }
 
 #[test]
+fn an_object_is_a_value_like_any_other() {
+    let home = Home::new();
+    let script = "6 * 7\nprint(_)\nshell\nprint(_.component)\n1 + 1\nprint(_)";
+    let output = home.script(script).succeeded();
+    assert!(output.starts_with("42\n42\n"), "{output}");
+    assert!(output.ends_with("\nbilling\n2\n2\n"), "{output}");
+}
+
+#[test]
 fn help_lists_and_explains() {
     assert_snapshot!(script("help()"), @"
     Name                   Does

@@ -21,6 +21,11 @@ use crate::{
     spool::{Dropped, Spool},
 };
 
+/// How nice the thread is: as nice as can be. Where everything wants to run at once, such as 64 shells that were opened
+/// together, the shells come first: at 0 the last prompt waited for the deliveries of the others, and at 10 they still
+/// outweighed it by their number.
+#[cfg(target_os = "linux")]
+const NICENESS: i32 = 19;
 /// How many files that cannot be used are named.
 const UNUSABLE_MAX: usize = 10;
 
@@ -30,6 +35,7 @@ pub(super) fn spawn(shared: &Arc<Shared>) {
     let spawned = std::thread::Builder::new()
         .name("session-delivery".to_owned())
         .spawn(move || {
+            step_back();
             let runtime = runtime::Builder::new_current_thread().enable_all().build();
             match runtime {
                 Ok(runtime) => runtime.block_on(Background::new(shared).run()),
@@ -38,6 +44,13 @@ pub(super) fn spawn(shared: &Arc<Shared>) {
         });
     // The status then stays `connecting`, which is as much as anybody knows.
     drop(spawned);
+}
+
+/// Lets the shell's own thread run first. A thread that may not is as quick as any other.
+fn step_back() {
+    // Elsewhere than on Linux it would be the whole process that steps back.
+    #[cfg(target_os = "linux")]
+    let _ = rustix::process::setpriority_process(Some(rustix::thread::gettid()), NICENESS);
 }
 
 struct Background {

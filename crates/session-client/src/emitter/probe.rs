@@ -17,11 +17,10 @@ use crate::{delivery::target::Target, state_folder::ShortPath};
 pub(super) fn connection(target: &Target, patience: Duration) -> Connection {
     let listens = match target {
         Target::Local { socket, authority } => {
-            match at_socket(socket) {
-                Ok(()) => Some(true),
-                // Somebody listens there, and has more to do than to accept.
-                Err(Errno::AGAIN) => None,
-                Err(_) => local(authority, patience),
+            if is_open(socket) {
+                Some(true)
+            } else {
+                local(authority, patience)
             }
         }
         Target::Url(url) => authority(url).and_then(|authority| local(authority, patience)),
@@ -36,14 +35,23 @@ pub(super) fn connection(target: &Target, patience: Duration) -> Connection {
     }
 }
 
-/// Connects to a Unix socket. A plain connect would wait while those that wait for the server are too many.
-fn at_socket(socket: &Path) -> Result<(), Errno> {
-    let path =
-        ShortPath::of(socket).map_err(|error| Errno::from_io_error(&error).unwrap_or(Errno::IO))?;
-    let address = SocketAddrUnix::new(path.as_path())?;
-    let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
-    let stream = socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None)?;
-    connect(&stream, &address)
+/// Tells whether a process has the socket open. What is tried is a datagram, which a stream's socket is not for: the
+/// kernel says so where somebody has it open, and that nobody has otherwise. A stream would wake the server for nothing,
+/// 64 times where 64 shells are opened at once, and would wait while those that wait for it are too many.
+fn is_open(socket: &Path) -> bool {
+    let attempt = || -> Result<(), Errno> {
+        let path = ShortPath::of(socket)
+            .map_err(|error| Errno::from_io_error(&error).unwrap_or(Errno::IO))?;
+        let address = SocketAddrUnix::new(path.as_path())?;
+        let datagram = socket_with(
+            AddressFamily::UNIX,
+            SocketType::DGRAM,
+            SocketFlags::CLOEXEC,
+            None,
+        )?;
+        connect(&datagram, &address)
+    };
+    attempt() == Err(Errno::PROTOTYPE)
 }
 
 fn authority(url: &str) -> Option<&str> {

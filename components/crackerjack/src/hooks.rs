@@ -1,0 +1,216 @@
+//! What runs at commits: the hooks of `.pre-commit-config.yaml`, and those that Git really runs.
+
+mod yaml;
+
+use std::{
+    fs, io,
+    os::unix::fs::PermissionsExt,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use serde_json::Value;
+
+/// The file of the tool `pre-commit`.
+const CONFIG: &str = ".pre-commit-config.yaml";
+/// When a hook runs that does not say when.
+const STAGE: &str = "pre-commit";
+/// The largest file that is read: 1 MiB.
+const SIZE_MAX: u64 = 1024 * 1024;
+
+/// A hook.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Hook {
+    /// Its name.
+    pub name: String,
+    /// When it runs.
+    pub stage: String,
+    /// What it runs.
+    pub command: String,
+    /// Who says so: a file.
+    pub source: String,
+    /// Whether Git runs it.
+    pub installed: bool,
+}
+
+/// Why hooks cannot be read.
+#[derive(Debug, thiserror::Error)]
+pub enum HookError {
+    /// The file cannot be read.
+    #[error("could not read {path}")]
+    Read {
+        /// The file.
+        path: String,
+        /// Why.
+        source: io::Error,
+    },
+    /// The file is not what `pre-commit` reads.
+    #[error("{path}:{line}: {problem}")]
+    Content {
+        /// The file.
+        path: String,
+        /// The line, from 1.
+        line: usize,
+        /// What is wrong.
+        problem: String,
+    },
+}
+
+/// Finds the hooks of a project: those of its file, then those of Git.
+///
+/// # Errors
+///
+/// A file cannot be read, or is wrong.
+pub fn find(root: &Path) -> Result<Vec<Hook>, HookError> {
+    let installed = installed(root)?;
+    let runs = |stage: &str| {
+        let hook = installed.iter().find(|hook| hook.stage == stage);
+        hook.is_some_and(|hook| hook.installed && hook.command == PRE_COMMIT)
+    };
+    let mut hooks = configured(root)?;
+    for hook in &mut hooks {
+        hook.installed = hook.stage.split(", ").all(runs);
+    }
+    hooks.extend(installed);
+    Ok(hooks)
+}
+
+/// How a hook of Git is told that hands over to `pre-commit`.
+const PRE_COMMIT: &str = "pre-commit";
+
+/// Reads the hooks of `.pre-commit-config.yaml`.
+fn configured(root: &Path) -> Result<Vec<Hook>, HookError> {
+    let path = root.join(CONFIG);
+    let Some(text) = read(&path)? else {
+        return Ok(Vec::new());
+    };
+    let wrong = |(line, problem)| HookError::Content {
+        path: path.display().to_string(),
+        line,
+        problem,
+    };
+    let config = yaml::parse(&text).map_err(wrong)?;
+    let stages = |value: &Value| {
+        let stages = value
+            .as_array()
+            .into_iter()
+            .flatten()
+            .filter_map(Value::as_str);
+        // Their older names.
+        let stages = stages.map(|stage| match stage {
+            "commit" => "pre-commit",
+            "push" => "pre-push",
+            "merge-commit" => "pre-merge-commit",
+            stage => stage,
+        });
+        stages.map(str::to_owned).collect::<Vec<_>>().join(", ")
+    };
+    let usual = Some(stages(&config["default_stages"])).filter(|stages| !stages.is_empty());
+    let usual = usual.unwrap_or_else(|| STAGE.to_owned());
+    let mut hooks = Vec::new();
+    for repository in config["repos"].as_array().into_iter().flatten() {
+        let text = |key: &str| repository[key].as_str().unwrap_or_default();
+        let from = match text("rev") {
+            "" => text("repo").to_owned(),
+            rev => format!("{} at {rev}", text("repo")),
+        };
+        for hook in repository["hooks"].as_array().into_iter().flatten() {
+            let text = |key: &str| hook[key].as_str().filter(|text| !text.is_empty());
+            let own = stages(&hook["stages"]);
+            hooks.push(Hook {
+                name: text("id").unwrap_or("?").to_owned(),
+                stage: if own.is_empty() { usual.clone() } else { own },
+                command: text("entry").map_or_else(|| from.clone(), str::to_owned),
+                source: CONFIG.to_owned(),
+                installed: false,
+            });
+        }
+    }
+    Ok(hooks)
+}
+
+/// Reads the hooks that are in the folder of Git's hooks. One that is not executable is not run by Git.
+fn installed(root: &Path) -> Result<Vec<Hook>, HookError> {
+    let Some(folder) = folder_of_git(root) else {
+        return Ok(Vec::new());
+    };
+    let Ok(entries) = fs::read_dir(&folder) else {
+        return Ok(Vec::new());
+    };
+    let mut hooks = Vec::new();
+    for path in entries.flatten().map(|entry| entry.path()) {
+        let name = path
+            .file_name()
+            .unwrap_or_default()
+            .to_string_lossy()
+            .into_owned();
+        let Ok(metadata) = path.metadata() else {
+            continue;
+        };
+        if !metadata.is_file() || name.contains('.') {
+            continue;
+        }
+        let text = read(&path)?.unwrap_or_default();
+        let command = if text.contains("File generated by pre-commit") {
+            PRE_COMMIT.to_owned()
+        } else {
+            first_command(&text)
+        };
+        hooks.push(Hook {
+            stage: name.clone(),
+            name,
+            command,
+            source: path
+                .strip_prefix(root)
+                .unwrap_or(&path)
+                .display()
+                .to_string(),
+            installed: metadata.permissions().mode() & 0o111 != 0,
+        });
+    }
+    hooks.sort_by(|one, other| one.name.cmp(&other.name));
+    Ok(hooks)
+}
+
+/// Gives the first line of a script that does something.
+fn first_command(text: &str) -> String {
+    let lines = text.lines().map(str::trim);
+    let mut does = lines.filter(|line| !line.is_empty() && !line.starts_with('#'));
+    does.next().unwrap_or_default().to_owned()
+}
+
+/// Gives the folder of Git's hooks, as Git itself says, or `.git/hooks` without it.
+fn folder_of_git(root: &Path) -> Option<PathBuf> {
+    let asked = Command::new("git")
+        .args(["rev-parse", "--git-path", "hooks"])
+        .current_dir(root)
+        .output();
+    let folder = match asked {
+        Ok(output) if output.status.success() => {
+            PathBuf::from(String::from_utf8(output.stdout).ok()?.trim_end())
+        }
+        // No Git, or one that does not want to look at a repository of somebody else.
+        Ok(_) | Err(_) => PathBuf::from(".git/hooks"),
+    };
+    Some(root.join(folder))
+}
+
+/// Reads a file; `None` if there is none. Of one that is no text the rest is still told.
+fn read(path: &Path) -> Result<Option<String>, HookError> {
+    let failed = |source| HookError::Read {
+        path: path.display().to_string(),
+        source,
+    };
+    match fs::metadata(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Ok(metadata) if metadata.len() > SIZE_MAX => {
+            return Err(failed(io::Error::other(format!(
+                "is larger than {SIZE_MAX} bytes"
+            ))));
+        }
+        Ok(_) => {}
+        Err(error) => return Err(failed(error)),
+    }
+    let bytes = fs::read(path).map_err(failed)?;
+    Ok(Some(String::from_utf8_lossy(&bytes).into_owned()))
+}

@@ -1,0 +1,4 @@
+"use strict";
+
+/** Adds two counts. */
+exports.add = (one, other) => one + other;

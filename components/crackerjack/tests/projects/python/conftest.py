@@ -1,0 +1,1 @@
+"""Puts the folder of the project on the path of its tests."""
