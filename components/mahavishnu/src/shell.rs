@@ -3,7 +3,11 @@
 mod running;
 mod showing;
 
-use std::time::Duration;
+use std::{
+    sync::mpsc::{self, RecvTimeoutError},
+    thread,
+    time::Duration,
+};
 
 use admin_shell::{
     AdminShell, Builder, Cell, Column, Context, HelperError, Kind, Program, Reply, Table,
@@ -14,13 +18,17 @@ use session_client::Clock;
 use crate::{
     Project, ProjectError, Store, adapters,
     plan::{PlanError, check_tag},
+    prefect::Prefect,
     process,
     record::Status,
-    sync::{self, Synced},
+    sync,
 };
 
 /// How long a script may take: as long as the steps of a workflow, which have limits of their own.
 const SCRIPT_TIME_MAX: Duration = Duration::from_hours(24);
+
+/// The exit code where no server answers.
+const NO_ANSWER: u8 = 3;
 
 /// Makes the program. `adapters` are those that answer.
 pub fn program(adapters: Vec<String>) -> Program {
@@ -186,11 +194,16 @@ fn errors(context: &Context, limit: usize) -> Result<Reply, HelperError> {
 }
 
 fn sync(context: &Context) -> Result<Table, HelperError> {
-    let Synced { changes, prefect } = sync::sync(&mut Store::of_this_user()?, &Clock::system())?;
-    if let Some(error) = &prefect {
+    let runs = patiently(context, "asking Prefect", || {
+        Prefect::of_this_process().map(|prefect| prefect?.flow_runs(adapters::PATIENCE))
+    })?;
+    let remotes = runs.transpose().unwrap_or_else(|error| {
         context.tell(format_args!("note: {}", one_line(&error.to_string())));
-        context.set_exit_code(3);
-    }
+        context.set_exit_code(NO_ANSWER);
+        None
+    });
+    let remotes = remotes.unwrap_or_default();
+    let changes = sync::sync(&mut Store::of_this_user()?, &Clock::system(), &remotes)?;
     let columns = [
         Column::new("id", "ID"),
         Column::new("adapter", "Adapter"),
@@ -337,14 +350,14 @@ fn validate(context: &Context) -> Result<Table, HelperError> {
     Ok(found.table(Table::new(columns, valid)))
 }
 
-fn list_adapters(context: &Context) -> Table {
+fn list_adapters(context: &Context) -> Result<Table, HelperError> {
     let columns = [
         Column::new("name", "Adapter"),
         Column::new("version", "Version"),
         Column::new("place", "Where"),
     ];
     let mut table = Table::new(columns, "no adapter answers");
-    for adapter in adapters::ask() {
+    for adapter in patiently(context, "asking the adapters", adapters::ask)? {
         match adapter.answer {
             Ok(version) => table.push([adapter.name.into(), version.into(), adapter.place.into()]),
             Err(problem) => context.tell(format_args!(
@@ -354,7 +367,39 @@ fn list_adapters(context: &Context) -> Table {
             )),
         }
     }
-    table
+    Ok(table)
+}
+
+/// Waits for what others answer, but not longer than the user wants; says so where it takes a while.
+fn patiently<T: Send + 'static>(
+    context: &Context,
+    what: &str,
+    ask: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, HelperError> {
+    /// How often it is looked whether the user wants to stop.
+    const LOOK: Duration = Duration::from_millis(50);
+    /// How many looks are a while: 150 ms, before people wonder.
+    const A_WHILE: u32 = 3;
+    let (sender, answer) = mpsc::channel();
+    let asking = thread::Builder::new().name("asking".to_owned());
+    asking.spawn(move || {
+        // Who does not wait any more does not listen.
+        let _ = sender.send(ask());
+    })?;
+    for look in 1.. {
+        match answer.recv_timeout(LOOK) {
+            Ok(answer) => return Ok(answer),
+            Err(RecvTimeoutError::Timeout) => {}
+            Err(RecvTimeoutError::Disconnected) => break,
+        }
+        if context.is_interrupted() {
+            return Err(HelperError::new("interrupted"));
+        }
+        if look == A_WHILE {
+            context.tell(format_args!("{what} ..."));
+        }
+    }
+    Err(HelperError::new(format!("{what} ended without an answer")))
 }
 
 /// Says what is wrong in a file: the first thing, and how many more there are.

@@ -171,4 +171,13 @@ fn a_server_that_says_nothing_delays_no_prompt() {
     let url = format!("http://{}/api", listener.local_addr().unwrap());
     let user = User::new().variable("PREFECT_API_URL", url);
     assert_eq!(metadata(&user)["adapters"], json!(["local"]));
+    // Who asks for it is told that it takes a while, then that it is too long.
+    let ran = user.run(&["adapters"]).with_code(0);
+    assert!(
+        ran.errors
+            .starts_with("asking the adapters ...\nnote: prefect is not listed: "),
+        "{}",
+        ran.errors
+    );
+    assert!(!ran.output.contains("prefect"), "{}", ran.output);
 }
