@@ -89,7 +89,7 @@ fn external(report: &mut Report) -> Result<()> {
     for step in [
         cargo(
             "build",
-            "build --locked -p session-buddy -p crackerjack -p fastblocks -p oneiric",
+            "build --locked -p session-buddy -p crackerjack -p fastblocks -p mahavishnu -p oneiric",
         ),
         cargo(
             "build example",
@@ -100,6 +100,7 @@ fn external(report: &mut Report) -> Result<()> {
         program("from python", "from_python.py", 180),
         program("quick start", "quick_start.py", 180),
         program("quality tools", "quality_tools.py", 300),
+        program("prefect", "prefect.py", 240),
         cargo(
             "torture",
             "run --quiet --locked -p xtask -- torture --minutes 1",

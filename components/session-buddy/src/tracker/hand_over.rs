@@ -90,6 +90,8 @@ pub(super) struct Landing {
     liveness: Liveness,
     flight: Option<StoreFuture<'static, Vec<Outcome>>>,
     lessons: Vec<(SessionId, u64, Lesson)>,
+    /// Nobody waits for it any more.
+    left: bool,
 }
 
 /// Hands changes over in their order. `_state` is the lock of `liveness` under which they were put together: nobody hands
@@ -111,6 +113,7 @@ pub(super) fn hand_over(
         liveness: liveness.clone(),
         flight: Some(store.apply_all(changes)),
         lessons,
+        left: false,
     }
 }
 
@@ -150,13 +153,39 @@ impl Drop for Landing {
         let Some(flight) = self.flight.take() else {
             return;
         };
-        // Without a runtime there is no server any more that could know anything.
+        // Without a runtime there is no server any more that could know anything. One that is ending drops what is given to
+        // it, at once.
+        if self.left {
+            return;
+        }
         if let Ok(runtime) = Handle::try_current() {
             runtime.spawn(Self {
                 liveness: self.liveness.clone(),
                 flight: Some(flight),
                 lessons: std::mem::take(&mut self.lessons),
+                left: true,
             });
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::pending;
+
+    use super::*;
+
+    #[test]
+    fn a_server_ends_while_changes_are_under_way() {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .build()
+            .unwrap();
+        runtime.spawn(Landing {
+            liveness: Liveness::default(),
+            flight: Some(Box::pin(pending())),
+            lessons: Vec::new(),
+            left: false,
+        });
+        drop(runtime);
     }
 }

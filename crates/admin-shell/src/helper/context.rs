@@ -132,6 +132,11 @@ impl Context {
         self.interrupt.is_set()
     }
 
+    /// Asks what runs to stop, as Ctrl-C does: for what hears from elsewhere that it shall.
+    pub fn interrupt(&self) {
+        self.interrupt.set();
+    }
+
     /// Waits.
     ///
     /// # Errors

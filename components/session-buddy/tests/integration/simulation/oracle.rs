@@ -299,7 +299,7 @@ impl World {
                 let lives = truth.is_some_and(|truth| truth.lives && !truth.ended);
                 let unusable = scarred || whole_record(bytes, b'S').is_none();
                 if !(lives && !set_aside || unusable && set_aside || flipped) {
-                    let wrong = format!("{} of {} bytes is left: {}", path.display(), bytes.len(), String::from_utf8_lossy(bytes));
+                    let wrong = format!("{} of {} bytes is left", path.display(), bytes.len());
                     return Some((wrong, vec![stem.into_owned()]));
                 }
             }
