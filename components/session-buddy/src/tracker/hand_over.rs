@@ -181,7 +181,7 @@ mod tests {
             .build()
             .unwrap();
         runtime.spawn(Landing {
-            liveness: Liveness::default(),
+            liveness: Liveness::new(crate::liveness::MonotonicClock::system()),
             flight: Some(Box::pin(pending())),
             lessons: Vec::new(),
             left: false,

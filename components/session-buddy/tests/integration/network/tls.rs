@@ -103,6 +103,8 @@ fn the_command_line_and_shells_speak_https() {
         run(command, "")
     };
     believing(&["shell", "-c", "1"], server.file("cert.pem")).with_code(0);
+    // What a shell had no time for is brought by whoever looks next.
+    believing(&["event-buffer", "replay"], server.file("cert.pem")).with_code(0);
     let list = ["list-sessions", "--server", &url, "--format", "json"];
     let listed = believing(&list, server.file("cert.pem"))
         .with_code(0)
