@@ -127,7 +127,7 @@ fn check_host(names: &Names, peer: &Peer, request: &Request) -> Result<(), Probl
         host.parse::<Authority>().is_ok_and(|authority| {
             is_loopback_name(authority.host())
                 || names.knows_host(&authority)
-                || (peer.local().is_some() && address(authority.host()) == peer.local())
+                || (peer.local().is_some() && literal(authority.host()) == peer.local())
         })
     };
     if !several && !all.is_empty() && all.iter().all(is_ours) {
@@ -152,10 +152,7 @@ fn host(headers: &HeaderMap) -> Option<Authority> {
     headers.get(header::HOST)?.to_str().ok()?.parse().ok()
 }
 
-fn address(host: &str) -> Option<IpAddr> {
-    literal(host).map(|address| address.to_canonical())
-}
-
+/// Reads an address that stands for a name. One that maps IPv4 is no name of an IPv4 address.
 fn literal(host: &str) -> Option<IpAddr> {
     let inner = host
         .strip_prefix('[')

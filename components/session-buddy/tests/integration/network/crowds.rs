@@ -61,18 +61,17 @@ fn bodies_take_only_so_much_memory_at_once() {
     let server = with_config("bodies_bytes_max: 2097152\n");
     let head = "POST /mcp HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 1048576\r\n\r\n";
     let most = vec![b' '; 1_000_000];
-    let held: Vec<_> = (0..2)
-        .map(|_| {
-            let mut stream = server.tcp();
-            stream.write_all(head.as_bytes()).unwrap();
-            stream.write_all(&most).unwrap();
-            stream
-        })
-        .collect();
     let large = with(start(1), json!({"padding": "x".repeat(200_000)}));
     let body = crate::harness::call_body("track_session_start", large);
-    // What was sent is read at some time; from then on there is no room.
+    let mut held = Vec::new();
+    // What was sent is read at some time, if there is room at that time; from then on there is none for others.
     let refused = loop {
+        let mut stream = server.tcp();
+        // One that finds no room is closed.
+        let _ = stream
+            .write_all(head.as_bytes())
+            .and_then(|()| stream.write_all(&most));
+        held.push(stream);
         let answer = server.send("POST", "/mcp", &[], &body);
         if answer.status != 200 {
             break answer;
