@@ -108,6 +108,10 @@ fn server_forgets(world: &mut World) -> Result<()> {
     let ran = shell.leave()?;
     world.start_server()?;
     world.one_session(&ran, &Expected::ended("exit", 0))?;
+    ensure!(
+        world.accept_checkpoints_aside()? == 1,
+        "a server that forgot says so"
+    );
     world.settled()
 }
 

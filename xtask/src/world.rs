@@ -144,17 +144,26 @@ impl World {
 
     /// Takes the database away.
     pub(crate) fn forget(&self) -> Result<()> {
+        self.remove("sessions.db").map(drop)
+    }
+
+    /// Removes the checkpoints that a server has put aside, as a person does who knows why they do not agree with the
+    /// ledger. Gives how many there were.
+    pub(crate) fn accept_checkpoints_aside(&self) -> Result<usize> {
+        self.remove("checkpoint-")
+    }
+
+    /// Removes the files of the state folder whose names begin so.
+    fn remove(&self, prefix: &str) -> Result<usize> {
+        let mut removed = 0;
         for entry in std::fs::read_dir(self.state.home())? {
             let entry = entry?;
-            if entry
-                .file_name()
-                .to_string_lossy()
-                .starts_with("sessions.db")
-            {
+            if entry.file_name().to_string_lossy().starts_with(prefix) {
                 std::fs::remove_file(entry.path())?;
+                removed += 1;
             }
         }
-        Ok(())
+        Ok(removed)
     }
 
     /// The example shell on this state folder.
