@@ -17,7 +17,11 @@ use crate::{
         request::ViewName,
         views::{ComponentUsage, ErrorRate, Named, SessionStats},
     },
-    cli::{Failure, source::Source},
+    cli::{
+        Failure,
+        analytics::views::{in_hours, shortened},
+        source::Source,
+    },
     clock::Clock,
 };
 
@@ -127,6 +131,39 @@ impl Summary {
                 format!("{:.2}%", self.mean_error_rate()),
             ),
         ]
+    }
+
+    /// The figures, for a table.
+    fn figure_rows(&self) -> impl Iterator<Item = Vec<String>> {
+        let figures = self.figures().into_iter();
+        figures.map(|(name, figure)| vec![name.to_owned(), figure])
+    }
+
+    /// Of each component its name, sessions, length of all of them and quality, for a table.
+    fn component_rows(&self) -> impl Iterator<Item = Vec<String>> {
+        self.usage.iter().map(|usage| {
+            vec![
+                usage.component_name.clone(),
+                usage.session_count.to_string(),
+                in_hours(usage.total_duration),
+                usage
+                    .avg_quality_score
+                    .map_or_else(String::new, |score| format!("{score:.1}")),
+            ]
+        })
+    }
+
+    /// Of each component its name, error rate, failed sessions and most common error, for a table.
+    fn error_rows(&self) -> impl Iterator<Item = Vec<String>> {
+        self.errors.iter().map(|(name, rate)| {
+            let common = rate.most_common_error.as_deref().map(shortened);
+            vec![
+                name.clone(),
+                format!("{:.2}%", rate.error_rate),
+                rate.failed_sessions.to_string(),
+                common.unwrap_or_default(),
+            ]
+        })
     }
 
     /// The components with many errors, worst first.

@@ -5,7 +5,6 @@ use std::fmt::Write;
 use session_model::escape::for_line;
 
 use super::Summary;
-use crate::cli::analytics::views::{in_hours, shortened};
 
 const HEAD: &str = "<!DOCTYPE html>
 <html lang=\"en\">
@@ -34,27 +33,13 @@ pub(in crate::cli::analytics) fn html(summary: &Summary) -> String {
         escaped(&summary.written),
         escaped(&summary.tz)
     );
-    let figures = summary.figures();
-    let figures = figures
-        .iter()
-        .map(|(name, figure)| vec![(*name).to_owned(), figure.clone()]);
-    table(&mut page, &["Figure", ""], figures);
+    table(&mut page, &["Figure", ""], summary.figure_rows());
     page.push_str("<h2>Sessions by component</h2>\n");
     bars(&mut page, &summary.bars());
-    let usage = summary.usage.iter().map(|usage| {
-        vec![
-            usage.component_name.clone(),
-            usage.session_count.to_string(),
-            in_hours(usage.total_duration),
-            usage
-                .avg_quality_score
-                .map_or_else(String::new, |score| format!("{score:.1}")),
-        ]
-    });
     table(
         &mut page,
         &["Component", "Sessions", "Total duration", "Quality"],
-        usage,
+        summary.component_rows(),
     );
     page.push_str("<h2>Sessions by day</h2>\n");
     let by_day = summary.by_day.iter();
@@ -65,21 +50,10 @@ pub(in crate::cli::analytics) fn html(summary: &Summary) -> String {
     page.push_str("<h2>Hours of the week</h2>\n");
     week(&mut page, &summary.hours());
     page.push_str("<h2>Errors</h2>\n");
-    let errors = summary.errors.iter().map(|(name, rate)| {
-        vec![
-            name.clone(),
-            format!("{:.2}%", rate.error_rate),
-            rate.failed_sessions.to_string(),
-            rate.most_common_error
-                .as_deref()
-                .map(shortened)
-                .unwrap_or_default(),
-        ]
-    });
     table(
         &mut page,
         &["Component", "Error rate", "Failed", "Most common"],
-        errors,
+        summary.error_rows(),
     );
     page.push_str("</body>\n</html>\n");
     page

@@ -6,10 +6,7 @@ use admin_shell::output::length;
 use session_model::escape::for_line;
 
 use super::{ERROR_RATE_HIGH, Summary};
-use crate::cli::analytics::{
-    chart::Chart,
-    views::{in_hours, shortened},
-};
+use crate::cli::analytics::{chart::Chart, views::shortened};
 
 pub(in crate::cli::analytics) fn text(summary: &Summary, chart: Chart) -> String {
     let mut text = String::new();
@@ -67,26 +64,12 @@ pub(in crate::cli::analytics) fn markdown(summary: &Summary) -> String {
         "# Session report: last {} days\n\nWritten {} {}.\n\n",
         summary.days, summary.written, summary.tz
     );
-    let figures = summary.figures();
-    let figures = figures
-        .iter()
-        .map(|(name, figure)| vec![(*name).to_owned(), figure.clone()]);
-    table(&mut text, &["Figure", ""], figures);
+    table(&mut text, &["Figure", ""], summary.figure_rows());
     text.push_str("\n## Components\n\n");
-    let usage = summary.usage.iter().map(|usage| {
-        vec![
-            usage.component_name.clone(),
-            usage.session_count.to_string(),
-            in_hours(usage.total_duration),
-            usage
-                .avg_quality_score
-                .map_or_else(String::new, |score| format!("{score:.1}")),
-        ]
-    });
     table(
         &mut text,
         &["Component", "Sessions", "Total Duration", "Avg Quality"],
-        usage,
+        summary.component_rows(),
     );
     text.push_str("\n## Length\n\n");
     let rows = summary.lengths.iter().map(|row| {
@@ -105,21 +88,10 @@ pub(in crate::cli::analytics) fn markdown(summary: &Summary) -> String {
         rows,
     );
     text.push_str("\n## Errors\n\n");
-    let errors = summary.errors.iter().map(|(name, rate)| {
-        vec![
-            name.clone(),
-            format!("{:.2}%", rate.error_rate),
-            rate.failed_sessions.to_string(),
-            rate.most_common_error
-                .as_deref()
-                .map(shortened)
-                .unwrap_or_default(),
-        ]
-    });
     table(
         &mut text,
         &["Component", "Error Rate", "Failed", "Most Common"],
-        errors,
+        summary.error_rows(),
     );
     text.push_str("\n## Sessions by day\n\n");
     let days = summary
