@@ -131,61 +131,16 @@ fn built_in(name: &str) -> Option<Vec<Declaration>> {
                 "words that hide the value of a key with one of them",
             ),
         ]),
-        "session-buddy" => Some(vec![
-            declare(
-                "db_path",
-                Kind::Path,
-                None,
-                "SESSION_BUDDY_DB_PATH",
-                "the database; else sessions.db in the state folder",
-            ),
-            declare(
-                "host",
-                Kind::Text,
-                Some("127.0.0.1"),
-                "SESSION_BUDDY_HOST",
-                "the address to listen at",
-            ),
-            declare(
-                "port",
-                Kind::Integer {
-                    min: 0,
-                    max: 65_535,
-                },
-                Some("8678"),
-                "SESSION_BUDDY_PORT",
-                "the port to listen at",
-            ),
-            declare(
-                "log_level",
-                Kind::OneOf(LOG_LEVELS.map(str::to_owned).into()),
-                Some("INFO"),
-                "SESSION_BUDDY_LOG_LEVEL",
-                "what to log",
-            ),
-            declare(
-                "stale_after",
-                Kind::Duration,
-                Some("24h"),
-                "SESSION_BUDDY_STALE_AFTER",
-                "how long a session may be silent",
-            ),
-            declare(
-                "trust_loopback",
-                Kind::Boolean,
-                Some("false"),
-                "SESSION_BUDDY_TRUST_LOOPBACK",
-                "whether every local user may do everything",
-            ),
-        ]),
+        "session-buddy" => {
+            let declared = schema::parse("built in".as_ref(), SESSION_BUDDY.as_bytes());
+            Some(declared.expect("a test reads it"))
+        }
         _ => None,
     }
 }
 
-/// The words of `log_level`, as Session-Buddy's server reads them.
-const LOG_LEVELS: [&str; 7] = [
-    "TRACE", "DEBUG", "INFO", "WARN", "WARNING", "ERROR", "CRITICAL",
-];
+/// What Session-Buddy's server takes, as it says itself.
+const SESSION_BUDDY: &str = include_str!("../../session-buddy/settings.schema.yaml");
 
 fn declare(
     key: &str,

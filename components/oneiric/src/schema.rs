@@ -2,7 +2,7 @@
 //!
 //! ```yaml
 //! port:
-//!   type: integer          # text, path, boolean, integer, number, duration, choice
+//!   type: integer          # text, path, boolean, integer, number, duration, choice, section
 //!   min: 1
 //!   max: 65535
 //!   default: 8678
@@ -12,6 +12,8 @@
 //!   token:
 //!     type: text
 //!     secret: true
+//! tenants:
+//!   type: section          # anything below it
 //! ```
 
 use std::{collections::BTreeMap, path::Path};
@@ -51,6 +53,19 @@ pub fn read(path: &Path) -> Result<Option<Vec<Declaration>>, SchemaError> {
     if !layer.is_present() {
         return Ok(None);
     }
+    declarations(layer).map(Some)
+}
+
+/// Reads what a schema of this name holds.
+///
+/// # Errors
+///
+/// As [`read`].
+pub(crate) fn parse(name: &Path, bytes: &[u8]) -> Result<Vec<Declaration>, SchemaError> {
+    declarations(Layer::from_yaml(name, bytes)?)
+}
+
+fn declarations(layer: Layer) -> Result<Vec<Declaration>, SchemaError> {
     let layers = Layers::new().with(layer);
     let mut declared = BTreeMap::new();
     for key in layers.keys() {
@@ -68,7 +83,7 @@ pub fn read(path: &Path) -> Result<Option<Vec<Declaration>>, SchemaError> {
             declared.insert(setting.to_owned(), declaration(&layers, setting, key)?);
         }
     }
-    Ok(Some(declared.into_values().collect()))
+    Ok(declared.into_values().collect())
 }
 
 /// Reads what a schema says of a setting. `first` is a key of its, to name in an error.
@@ -91,7 +106,7 @@ fn declaration(layers: &Layers, setting: &str, first: &str) -> Result<Declaratio
         )),
     };
     let kind = match &*name {
-        "text" => Kind::Text,
+        "text" | "section" => Kind::Text,
         "path" => Kind::Path,
         "boolean" => Kind::Boolean,
         "integer" => Kind::Integer {
@@ -106,8 +121,7 @@ fn declaration(layers: &Layers, setting: &str, first: &str) -> Result<Declaratio
         },
         _ => {
             let key = format!("{setting}.type");
-            let problem =
-                "one of text, path, boolean, integer, number, duration, choice is expected";
+            let problem = "one of text, path, boolean, integer, number, duration, choice, section is expected";
             return Err(wrong(layers, &key, problem));
         }
     };
@@ -118,8 +132,10 @@ fn declaration(layers: &Layers, setting: &str, first: &str) -> Result<Declaratio
     }
     let secret = said("secret")
         .is_some_and(|text| matches!(&*text.to_ascii_lowercase(), "true" | "1" | "yes" | "on"));
+    // A key that ends in a dot declares everything below it.
+    let below = if name == "section" { "." } else { "" };
     Ok(Declaration {
-        key: setting.to_owned(),
+        key: format!("{setting}{below}"),
         kind,
         default,
         variable: said("variable"),

@@ -3,7 +3,7 @@
 use std::{collections::BTreeSet, path::Path};
 
 use layered_config::{
-    Declaration, FILE_SIZE_MAX_BYTES, FileError, Layer, Layers, Origin, Problem, UnknownKey,
+    Declaration, FILE_SIZE_MAX_BYTES, FileError, Kind, Layer, Layers, Origin, Problem, UnknownKey,
 };
 
 use crate::{
@@ -154,7 +154,8 @@ impl Stack {
     /// Gives the names of all keys that are set or declared.
     pub fn keys(&self) -> BTreeSet<&str> {
         let declared = self.declared.iter().map(|declared| declared.key.as_str());
-        self.layers.keys().into_iter().chain(declared).collect()
+        let settings = declared.filter(|key| !key.ends_with('.'));
+        self.layers.keys().into_iter().chain(settings).collect()
     }
 
     /// Gives the key that was probably meant by another.
@@ -237,7 +238,8 @@ fn variables(component: &Component, surroundings: &Surroundings) -> Vec<(String,
     pairs
 }
 
-/// Hides what is declared secret, and each value whose key has one of the words of Oneiric's own setting `hidden`.
+/// Hides what is declared secret, and each value whose key has one of the words of Oneiric's own setting `hidden`, unless
+/// it is declared to be what no secret is: a number, a length of time, one of some words.
 fn hide(layers: Layers, component: &Component, surroundings: &Surroundings) -> Layers {
     let words = if component.name == OWN {
         words_in(&layers)
@@ -246,9 +248,14 @@ fn hide(layers: Layers, component: &Component, surroundings: &Surroundings) -> L
         own.map(|own| words_in(Stack::read(&own, surroundings, &[]).layers()))
             .unwrap_or_else(|_| HIDDEN.split(',').map(str::to_owned).collect())
     };
+    let is_text = |key: &str| {
+        let declared = component.declarations().iter();
+        let mut kinds = declared.filter(|declared| declared.key == key);
+        kinds.all(|declared| matches!(declared.kind, Kind::Text | Kind::Path))
+    };
     let has_word = |key: &&str| {
-        let key = key.to_ascii_lowercase().replace('-', "_");
-        words.iter().any(|word| key.contains(word))
+        let name = key.to_ascii_lowercase().replace('-', "_");
+        words.iter().any(|word| name.contains(word)) && is_text(key)
     };
     let keys = layers.keys().into_iter().filter(has_word);
     let mut secrets: Vec<String> = keys.map(str::to_owned).collect();

@@ -143,16 +143,41 @@ fn session_buddys_own_file_is_the_one_of_its_state_folder() {
         "--format",
         "csv",
     ]);
-    insta::assert_snapshot!(ran.with_code(0).output, @r"
+    insta::assert_snapshot!(ran.with_code(0).output, @r#"
     key,value,origin,beats,about
+    allowed_hosts,,,0,names under which a proxy asks
+    allowed_origins,,,0,sites whose pages may use the server
+    bad_tokens_burst,100,the default,0,tokens that are not good and may come at once
+    bad_tokens_per_minute,60,the default,0,tokens of an address in a minute that are not good
+    bodies_bytes_max,67108864,the default,0,bytes of bodies that a door holds at once
+    body_timeout,10s,the default,0,how long a body may take
+    bytes_per_second_min,16384,the default,0,how fast an answer must be taken
+    connections_max,16384,the default,0,connections of a door
+    connections_per_address,256,the default,0,connections of an address elsewhere
+    connections_per_minute,3000,the default,0,new connections of an address elsewhere in a minute
     db_path,,,0,the database; else sessions.db in the state folder
+    header_bytes_max,32768,the default,0,bytes of the request line and headers
+    header_timeout,10s,the default,0,"how long a TLS handshake, or the headers of a request, may take"
+    headers_max,64,the default,0,how many headers a request may have
     home,state,environment variable SESSION_BUDDY_HOME,0,
     host,127.0.0.1,the default,0,the address to listen at
+    idle_timeout,75s,the default,0,silence between two requests
+    local_requests_burst,100000,the default,0,requests on this machine that may come at once
+    local_requests_per_second,50000,the default,0,requests on this machine in a second
     log_level,debug,state/config.yaml:1,1,what to log
     port,9000,environment variable SESSION_BUDDY_PORT,1,the port to listen at
+    refusal_delay,1s,the default,0,how long a 429 is held back
+    requests_burst,1000,the default,0,requests from elsewhere that may come at once
+    requests_max,4096,the default,0,requests of a door that are worked on at once
+    requests_per_address,16,the default,0,requests of an address elsewhere that are worked on at once
+    requests_per_second,200,the default,0,requests from elsewhere in a second
     stale_after,24h,the default,0,how long a session may be silent
+    tls_certificate,,,0,"the certificate of the TCP door, and those that signed it"
+    tls_key,,,0,"its key, readable by its owner alone"
     trust_loopback,false,the default,0,whether every local user may do everything
-    ");
+    trusted_proxies,,,0,addresses of proxies that are believed for whom they ask
+    write_timeout,30s,the default,0,time in which nothing of an answer is taken
+    "#);
 }
 
 #[test]

@@ -95,3 +95,17 @@ fn a_wrong_schema_is_named_with_its_line() {
         assert!(ran.errors.starts_with(&expected), "{schema}: {ran:?}");
     }
 }
+
+#[test]
+fn what_the_server_takes_is_right() {
+    let user = User::new();
+    let config = "allowed_hosts: [buddy.example.org]\nheader_timeout: 500ms\nheaders_max: 20\n\
+                  components:\n  vault: {reason_required: true}\nheaders_mx: 1\n";
+    user.write("state/config.yaml", config);
+    let validate = ["config", "validate", "--component", "session-buddy"];
+    let ran = user.run(&[&validate[..], &["--format", "csv"]].concat());
+    insta::assert_snapshot!(ran.with_code(1).output, @r"
+    file,line,key,problem,suggestion
+    state/config.yaml,6,headers_mx,unknown key,headers_max
+    ");
+}

@@ -201,6 +201,15 @@ const VARIABLES: [(&str, &str); 6] = [
     ("trust_loopback", "SESSION_BUDDY_TRUST_LOOPBACK"),
 ];
 
+/// What they are when nobody says; the database is where the state folder is.
+const DEFAULTS: [(&str, &str); 5] = [
+    ("host", "127.0.0.1"),
+    ("port", "8678"),
+    ("log_level", "INFO"),
+    ("stale_after", "24h"),
+    ("trust_loopback", "false"),
+];
+
 /// Gives all keys, and the variables that set them.
 fn variables() -> impl Iterator<Item = (&'static str, &'static str)> {
     VARIABLES.into_iter().chain(Network::variables())
@@ -224,13 +233,7 @@ impl Settings {
         };
         let layers = Layers::new()
             .with(Layer::defaults(Network::defaults()))
-            .with(Layer::defaults([
-                ("host", "127.0.0.1"),
-                ("port", "8678"),
-                ("log_level", "INFO"),
-                ("stale_after", "24h"),
-                ("trust_loopback", "false"),
-            ]))
+            .with(Layer::defaults(DEFAULTS))
             .with(Layer::from_file(state_folder.join("config.yaml"))?)
             .with(Layer::from_environment(variables(), &variable)?)
             .with(Layer::from_flags([
@@ -315,7 +318,34 @@ fn log_level(text: &str) -> Result<Level, String> {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use super::*;
+
+    /// Oneiric tells people from it what they may write.
+    #[test]
+    fn the_schema_says_what_the_server_takes() {
+        let schema = include_bytes!("../../settings.schema.yaml");
+        let schema = Layers::new().with(Layer::from_yaml("schema", schema).unwrap());
+        let said = |attribute: &str| -> BTreeMap<String, String> {
+            let of = |key: &str| {
+                let setting = key.strip_suffix(attribute)?.strip_suffix('.')?;
+                let value = schema.get::<String>(key).unwrap()?.value;
+                Some((setting.to_owned(), value))
+            };
+            schema.keys().into_iter().filter_map(of).collect()
+        };
+        let texts = |(key, text): (&str, &str)| (key.to_owned(), text.to_owned());
+        assert_eq!(said("variable"), variables().map(texts).collect());
+        let defaults = DEFAULTS.into_iter().chain(Network::defaults());
+        assert_eq!(said("default"), defaults.map(texts).collect());
+        let sections: Vec<_> = said("type")
+            .into_iter()
+            .filter(|(_, kind)| kind == "section")
+            .map(|(key, _)| format!("{key}."))
+            .collect();
+        assert_eq!(sections, [policy::PREFIX]);
+    }
 
     #[test]
     fn a_restart_is_told_where_the_server_really_was() {
