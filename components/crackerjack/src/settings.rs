@@ -184,31 +184,22 @@ impl Settings {
 }
 
 fn declarations() -> Vec<Declaration> {
-    let declare =
-        |key: &str, kind, default: Option<&str>, variable: &str, about: &str| Declaration {
-            key: key.to_owned(),
-            kind,
-            default: default.map(str::to_owned),
-            variable: Some(variable.to_owned()),
-            secret: false,
-            about: about.to_owned(),
-        };
     vec![
-        declare(
+        Declaration::new(
             "timeout",
             Kind::Duration,
             Some(TIMEOUT),
             "CRACKERJACK_TIMEOUT",
             "how long a tool may run",
         ),
-        declare(
+        Declaration::new(
             "disable",
             Kind::Text,
             None,
             "CRACKERJACK_DISABLE",
             "tools that are not run",
         ),
-        declare(
+        Declaration::new(
             "stop_on_first",
             Kind::Boolean,
             Some("false"),

@@ -116,14 +116,14 @@ fn server_file(name: &str, surroundings: &Surroundings) -> Option<PathBuf> {
 fn built_in(name: &str) -> Option<Vec<Declaration>> {
     match name {
         OWN => Some(vec![
-            declare(
+            Declaration::new(
                 "component",
                 Kind::Text,
                 Some(OWN),
                 "ONEIRIC_COMPONENT",
                 "the component that is looked at when none is named",
             ),
-            declare(
+            Declaration::new(
                 "hidden",
                 Kind::Text,
                 Some(HIDDEN),
@@ -141,20 +141,3 @@ fn built_in(name: &str) -> Option<Vec<Declaration>> {
 
 /// What Session-Buddy's server takes, as it says itself.
 const SESSION_BUDDY: &str = include_str!("../../session-buddy/settings.schema.yaml");
-
-fn declare(
-    key: &str,
-    kind: Kind,
-    default: Option<&str>,
-    variable: &str,
-    about: &str,
-) -> Declaration {
-    Declaration {
-        key: key.to_owned(),
-        kind,
-        default: default.map(str::to_owned),
-        variable: Some(variable.to_owned()),
-        secret: false,
-        about: about.to_owned(),
-    }
-}

@@ -19,6 +19,20 @@ pub struct Declaration {
     pub about: String,
 }
 
+impl Declaration {
+    /// Declares a setting that is no secret and that a variable sets.
+    pub fn new(key: &str, kind: Kind, default: Option<&str>, variable: &str, about: &str) -> Self {
+        Self {
+            key: key.to_owned(),
+            kind,
+            default: default.map(str::to_owned),
+            variable: Some(variable.to_owned()),
+            secret: false,
+            about: about.to_owned(),
+        }
+    }
+}
+
 /// What a setting may be.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Kind {
