@@ -89,7 +89,7 @@ fn external(report: &mut Report) -> Result<()> {
     for step in [
         cargo(
             "build",
-            "build --locked -p session-buddy -p crackerjack -p fastblocks -p mahavishnu -p oneiric",
+            "build --locked -p session-buddy -p akosha -p crackerjack -p fastblocks -p mahavishnu -p oneiric",
         ),
         cargo(
             "build example",
@@ -99,6 +99,8 @@ fn external(report: &mut Report) -> Result<()> {
         program("documents", "documents.py", 180),
         program("from python", "from_python.py", 180),
         program("quick start", "quick_start.py", 180),
+        program("six shells", "six_shells.py", 120),
+        program("extending", "extending.py", 600),
         program("quality tools", "quality_tools.py", 300),
         program("prefect", "prefect.py", 240),
         cargo(

@@ -71,6 +71,7 @@ fn shell(source: SourceArgs) -> admin_shell::Builder {
     AdminShell::builder("session-buddy", env!("CARGO_PKG_VERSION"))
         .title("Session-Buddy")
         .metadata("component_type", "manager")
+        .metadata("cli_enabled", true)
         .helper(
             "ps(limit=20) - list the newest sessions",
             move |context: &Context, limit: i64| {
