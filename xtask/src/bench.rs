@@ -5,6 +5,7 @@
 
 mod batches;
 mod cli;
+mod components;
 mod footprint;
 mod hostile;
 mod latency;
@@ -77,6 +78,8 @@ enum What {
     Shell,
     /// From exec to the prompt, and from a key to the screen, at a terminal
     Terminal,
+    /// The same for the shells of the components, and to the first word of each helper
+    Components,
     /// Delivery of what dead shells left
     Replay,
     /// What a server sees that returns to many clients
@@ -151,6 +154,9 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     }
     if chosen(What::Terminal) {
         terminal::measure(&setting)?;
+    }
+    if chosen(What::Components) {
+        components::measure(&setting)?;
     }
     if chosen(What::Replay) {
         replay::measure(&setting)?;

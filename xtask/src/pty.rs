@@ -15,6 +15,8 @@ use rustix::termios::{Winsize, tcsetwinsize};
 /// What asks where the cursor is (ECMA-48, DSR 6), and the answer: at home, which is as good as any other place.
 const QUESTION: &[u8] = b"\x1b[6n";
 const ANSWER: &[u8] = b"\x1b[1;1R";
+/// How long a line editor says nothing once it has shown a line.
+const QUIET: Duration = Duration::from_millis(50);
 /// How long anything may take before it counts as missing.
 const LIMIT: Duration = Duration::from_secs(20);
 
@@ -58,6 +60,9 @@ impl Terminal {
                 None => command.env_remove(name),
             };
         }
+        if let Some(folder) = program.get_current_dir() {
+            command.current_dir(folder);
+        }
         let program = command
             .stdin(end.try_clone()?)
             .stdout(end.try_clone()?)
@@ -81,22 +86,45 @@ impl Terminal {
 
     /// Waits until the program has written a text, from now on.
     pub(crate) fn wait_for(&mut self, text: &str) -> Result<()> {
+        let is_there = |bytes: &[u8]| {
+            let mut seen = bytes.windows(text.len());
+            seen.any(|bytes| bytes == text.as_bytes())
+        };
+        self.read_until(is_there)
+            .with_context(|| format!("{text:?} does not come"))
+    }
+
+    /// Types a line, and measures from the Enter after it to the first character that anybody sees of what comes of it.
+    pub(crate) fn time_to_answer(&mut self, line: &str) -> Result<Duration> {
+        self.type_in(line)?;
+        while self.is_readable(QUIET)? {
+            self.read()?;
+        }
+        let begin = Instant::now();
+        self.type_in("\r")?;
+        self.read_until(shows_something_below)
+            .with_context(|| format!("nothing comes of {line:?}"))?;
+        Ok(begin.elapsed())
+    }
+
+    /// Reads until what was written from now on is as it should be.
+    fn read_until(&mut self, holds: impl Fn(&[u8]) -> bool) -> Result<()> {
         let from = self.written.len();
         let until = Instant::now() + LIMIT;
-        loop {
-            let seen = self.written[from..].windows(text.len());
-            if seen.into_iter().any(|bytes| bytes == text.as_bytes()) {
-                return Ok(());
-            }
-            let left = Timespec::try_from(until.saturating_duration_since(Instant::now()))?;
-            let mut watched = [PollFd::new(&self.terminal, PollFlags::IN)];
+        while !holds(&self.written[from..]) {
             ensure!(
-                poll(&mut watched, Some(&left))? > 0,
-                "{text:?} does not come; there came {:?}",
+                self.is_readable(until.saturating_duration_since(Instant::now()))?,
+                "there came {:?}",
                 String::from_utf8_lossy(&self.written[from..])
             );
             self.read()?;
         }
+        Ok(())
+    }
+
+    fn is_readable(&self, patience: Duration) -> Result<bool> {
+        let mut watched = [PollFd::new(&self.terminal, PollFlags::IN)];
+        Ok(poll(&mut watched, Some(&Timespec::try_from(patience)?))? > 0)
     }
 
     fn read(&mut self) -> Result<()> {
@@ -113,10 +141,50 @@ impl Terminal {
     }
 }
 
+/// Tells whether there is a line break and then something that is no control sequence (ECMA-48, 5.4).
+fn shows_something_below(written: &[u8]) -> bool {
+    let Some(break_at) = written.iter().position(|byte| *byte == b'\n') else {
+        return false;
+    };
+    let mut rest = written[break_at..].iter();
+    while let Some(byte) = rest.next() {
+        match byte {
+            0x1b if rest.next() == Some(&b'[') => {
+                rest.find(|byte| (0x40..=0x7e).contains(*byte));
+            }
+            0..=0x20 => {}
+            _ => return true,
+        }
+    }
+    false
+}
+
 impl Drop for Terminal {
     fn drop(&mut self) {
         // One that has left already needs neither.
         let _ = self.program.kill();
         let _ = self.program.wait();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::shows_something_below;
+
+    #[test]
+    fn only_what_is_seen_below_the_line_is_an_answer() {
+        for (written, is_seen) in [
+            ("ps()", false),
+            ("ps()\r\n", false),
+            ("ps()\r\n\x1b[?2004l\x1b[1;31m", false),
+            ("ps()\r\n\x1b[?2004l \x1b=", false),
+            ("ps()\r\n\x1b[2Kno sessions", true),
+        ] {
+            assert_eq!(
+                shows_something_below(written.as_bytes()),
+                is_seen,
+                "{written:?}"
+            );
+        }
     }
 }

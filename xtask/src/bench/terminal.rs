@@ -26,17 +26,17 @@ const KEYS: &str = "print(orders()[0].customer)";
 const KEY_RUNS: usize = 5;
 
 /// A program with a prompt.
-struct Arm {
-    name: &'static str,
+pub(super) struct Arm {
+    pub(super) name: &'static str,
     command: Command,
     /// What its prompt ends with.
     prompt: &'static str,
-    ms: Sample,
-    mebibytes: Sample,
+    pub(super) ms: Sample,
+    pub(super) mebibytes: Sample,
 }
 
 impl Arm {
-    fn new(name: &'static str, command: Command, prompt: &'static str) -> Self {
+    pub(super) fn new(name: &'static str, command: Command, prompt: &'static str) -> Self {
         Self {
             name,
             command,
@@ -46,7 +46,8 @@ impl Arm {
         }
     }
 
-    fn run(&mut self) -> Result<()> {
+    /// Opens it once, until its prompt is there.
+    pub(super) fn run(&mut self) -> Result<()> {
         let begin = Instant::now();
         let mut terminal = Terminal::open(&self.command)?;
         terminal.wait_for(self.prompt)?;
