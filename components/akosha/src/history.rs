@@ -1,11 +1,12 @@
 //! The sessions that all analyses read.
 
-use std::sync::Arc;
+mod names;
+mod row;
 
-use session_model::{SessionStatus, Timestamp};
+use session_model::{EndKnownBy, ExitReason, SessionStatus, Timestamp};
 
-/// A text that many sessions share: components, people and hosts are few, and sessions are many.
-pub type Name = Arc<str>;
+pub use names::{Name, Names};
+pub use row::Row;
 
 /// One session: who was in which shell, on which host, when, and how it went.
 #[derive(Clone, Debug, PartialEq)]
@@ -28,10 +29,39 @@ pub struct Visit {
     pub duration_seconds: Option<f64>,
     /// Whether a command failed in it, or it ended by an error or a panic.
     pub error: bool,
+    /// The server that knows it.
+    pub server: Name,
+    /// The kind of shell.
+    pub shell_type: Name,
+    /// Platform, as sent.
+    pub platform: Name,
+    /// What it was about: the project that its shell named.
+    pub project: Option<Name>,
+    /// How it came to its end, in its own words.
+    pub exit_reason: Option<ExitReason>,
+    /// How its end is known; none while active.
+    pub end_known_by: Option<EndKnownBy>,
+    /// The last error.
+    pub error_message: Option<Name>,
+    /// How many commands it ran; none where its sender does not count.
+    pub command_count: Option<u64>,
+    /// How many of them failed.
+    pub error_count: Option<u64>,
+    /// Why the shell was opened.
+    pub reason: Option<Name>,
+    /// Who logged in, where that is another name.
+    pub login_name: Option<Name>,
+    /// Where its user was logged in from.
+    pub remote_address: Option<Name>,
+    /// `human` or `agent`; none where its sender does not say.
+    pub actor: Option<Name>,
+    /// The session from which it was opened.
+    pub parent_session_id: Option<Name>,
 }
 
 impl Visit {
-    /// Makes a session of the type `admin_shell` that has ended without an error, after a time that nobody knows.
+    /// Makes a session of the type `admin_shell` that has ended without an error, after a time that nobody knows, and of
+    /// which nothing more is known.
     #[must_use]
     pub fn new(
         session_id: impl Into<Name>,
@@ -50,6 +80,33 @@ impl Visit {
             start,
             duration_seconds: None,
             error: false,
+            server: "".into(),
+            shell_type: "".into(),
+            platform: "".into(),
+            project: None,
+            exit_reason: None,
+            end_known_by: None,
+            error_message: None,
+            command_count: None,
+            error_count: None,
+            reason: None,
+            login_name: None,
+            remote_address: None,
+            actor: None,
+            parent_session_id: None,
         }
+    }
+
+    /// Gives how long it ran, if it has ended: what still runs would make every length look shorter than it will be.
+    #[must_use]
+    pub fn full_seconds(&self) -> Option<f64> {
+        self.duration_seconds
+            .filter(|_| self.status != SessionStatus::Active)
+    }
+
+    /// Tells whether its shell is gone without a word.
+    #[must_use]
+    pub fn is_lost(&self) -> bool {
+        self.status == SessionStatus::Lost
     }
 }
