@@ -83,8 +83,10 @@ pub struct Graph {
     pub nodes: Vec<Node>,
     /// The edges between them, from the start outwards, the strongest first.
     pub edges: Vec<Edge>,
-    /// How many edges were left out.
+    /// How many edges between people, hosts and components were left out.
     pub left_out: usize,
+    /// How many older sessions of the start were left out.
+    pub sessions_left_out: usize,
 }
 
 impl Kind {

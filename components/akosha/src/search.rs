@@ -55,9 +55,9 @@ pub struct Hit {
     pub name: Name,
     /// How well it fits, as a share of the best.
     pub score: f64,
-    /// The field in which most of it was found.
-    pub field: &'static str,
-    /// The text there, what was found between marks.
+    /// The fields in which it was found, with commas between them.
+    pub fields: String,
+    /// The texts there, what was found between marks.
     pub snippet: String,
     /// How many sessions it had.
     pub sessions: usize,

@@ -58,6 +58,8 @@ pub fn program(adapters: Vec<String>) -> Program {
         .parameter("window", "How long, as 30d, 12h or seconds")
         .parameter("granularity", "How long each step is, as 1d, 1h or seconds")
         .parameter("by", "Each value of this field for itself, such as component")
+        .argument("query")
+        .argument("metric")
         .flags("filters", &FILTERS)
         .example("akosha aggregate 'mean duration, error rate by component' --after 30d")
         .example("akosha search 'timeout user:les' --server http://ops-1:8678 --server http://ops-2:8678")

@@ -247,11 +247,18 @@ impl Buckets<'_> {
 }
 
 impl Trend {
+    /// Gives the change to the window before.
+    #[must_use]
+    pub fn change(&self) -> Option<f64> {
+        let (whole, before) = self.whole.zip(self.before)?;
+        Some(whole - before)
+    }
+
     /// Gives the change to the window before, as a share of that, 0 to 100 and more; none where that has nothing.
     #[must_use]
     pub fn change_percent(&self) -> Option<f64> {
-        let (whole, before) = self.whole.zip(self.before)?;
-        (before != 0.0).then(|| (whole - before) * 100.0 / before)
+        let (change, before) = self.change().zip(self.before)?;
+        (before != 0.0).then(|| change * 100.0 / before)
     }
 }
 
@@ -375,6 +382,7 @@ mod tests {
         assert_eq!(of(Metric::Sessions).slope, Some(1.0));
         assert_eq!(of(Metric::Sessions).change_percent(), Some(300.0));
         assert_eq!(of(Metric::ErrorRate).change_percent(), None);
+        assert_eq!(of(Metric::ErrorRate).change(), Some(25.0));
     }
 
     #[test]

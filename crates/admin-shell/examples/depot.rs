@@ -2,9 +2,7 @@
 
 use std::{process::ExitCode, time::Duration};
 
-use admin_shell::{
-    AdminShell, Column, Context, End, HelperError, Kind, Record, Reply, Table,
-};
+use admin_shell::{AdminShell, Column, Context, End, HelperError, Kind, Record, Reply, Table};
 use serde_json::{Value, json};
 
 fn main() -> ExitCode {
@@ -30,7 +28,10 @@ fn main() -> ExitCode {
         .parameter("count", "How many")
         .flags(
             "only",
-            &[("shelf", "NUMBER", "Of these shelves"), ("fresh", "", "Of today")],
+            &[
+                ("shelf", "NUMBER", "Of these shelves"),
+                ("fresh", "", "Of today"),
+            ],
         )
         .group("shelf", "Look after shelves")
         .also("shelf list", "list_shelves")

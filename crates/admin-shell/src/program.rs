@@ -82,6 +82,12 @@ impl Program {
         self
     }
 
+    /// Makes a parameter an argument also where it has a default: what a command is nearly always given needs no flag.
+    pub fn argument(mut self, name: &str) -> Self {
+        self.parameters.arguments.push(name.to_owned());
+        self
+    }
+
     /// Lets a parameter that is a map be given as flags, one for each of its keys: the key, what its value is called (nothing for
     /// a switch), and what it is. A flag may be given again, so its value is a list of texts; that of a switch is true. Where
     /// none is given the parameter is none.

@@ -82,7 +82,8 @@ pub fn build(visits: &[Visit], start: &Id, depth: usize, limit: usize) -> Graph 
         start: start.clone(),
         nodes: nodes(visits, &distances),
         edges: shown,
-        left_out: left_out + sessions_left_out(visits, start),
+        left_out,
+        sessions_left_out: sessions_left_out(visits, start),
     }
 }
 

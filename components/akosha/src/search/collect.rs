@@ -67,9 +67,9 @@ pub(super) struct Matched {
     /// A bit for each term that is there.
     pub(super) mask: u64,
     pub(super) places: Vec<Place>,
-    /// The field in which most of it is.
-    pub(super) field: usize,
-    /// The text there.
+    /// The names of the fields that are shown.
+    pub(super) fields: String,
+    /// The texts there.
     pub(super) snippet: String,
 }
 
@@ -238,30 +238,49 @@ impl Stats {
         if mask == 0 || texts.iter().enumerate().any(is_unwanted) {
             return None;
         }
-        let best = best_field(&places);
-        let here = places.iter().filter(|place| place.field == best);
-        let found: Vec<_> = here.map(|place| &*terms.wanted[place.term].text).collect();
+        let shown = shown_fields(&places);
+        let snippet = |field: &usize| {
+            let here = places.iter().filter(|place| place.field == *field);
+            let found: Vec<_> = here.map(|place| &*terms.wanted[place.term].text).collect();
+            text::snippet(&texts[*field], &found)
+        };
         Some(Matched {
             mask,
-            field: best,
-            snippet: text::snippet(&texts[best], &found),
+            fields: joined(shown.iter().map(|field| FIELDS[*field].name)),
+            snippet: shown.iter().map(snippet).collect::<Vec<_>>().join(" · "),
             places,
         })
     }
 }
 
-/// Gives the field with most of the terms, and of those alike the one that says most.
-fn best_field(places: &[Place]) -> usize {
-    let in_field = |field: usize| places.iter().filter(|place| place.field == field).count();
-    let fields = places.iter().map(|place| place.field);
-    let best = fields.max_by(|one, other| {
-        let weight = |field: usize| FIELDS[field].weight;
-        let by_count = in_field(*one).cmp(&in_field(*other));
-        by_count
-            .then(weight(*one).total_cmp(&weight(*other)))
-            .then(other.cmp(one))
-    });
-    best.unwrap_or_default()
+fn joined<'a>(names: impl Iterator<Item = &'a str>) -> String {
+    names.collect::<Vec<_>>().join(", ")
+}
+
+/// Gives the fields that together show every term: that with most terms first, and of those alike the one that says most.
+fn shown_fields(places: &[Place]) -> Vec<usize> {
+    let mut shown = Vec::new();
+    let mut left: BTreeSet<usize> = places.iter().map(|place| place.term).collect();
+    while !left.is_empty() {
+        let here = |field: usize| {
+            let here = places.iter().filter(|place| place.field == field);
+            here.filter(|place| left.contains(&place.term)).count()
+        };
+        let best = places.iter().map(|place| place.field).max_by(|one, other| {
+            let weight = |field: usize| FIELDS[field].weight;
+            let by_count = here(*one).cmp(&here(*other));
+            by_count
+                .then(weight(*one).total_cmp(&weight(*other)))
+                .then(other.cmp(one))
+        });
+        let Some(best) = best else { break };
+        let covered = places.iter().filter(|place| place.field == best);
+        covered.for_each(|place| {
+            left.remove(&place.term);
+        });
+        shown.push(best);
+    }
+    shown
 }
 
 /// Tells how often each term stands in a field, and how many words that has.

@@ -84,7 +84,7 @@ fn sessions(terms: &Terms, collectors: Vec<Collector<'_>>) -> (Vec<Scored>, Stat
                 hit: Hit {
                     kind: Index::Sessions,
                     score: score(&session.matched, &stats),
-                    field: FIELDS[session.matched.field].name,
+                    fields: session.matched.fields,
                     snippet: session.matched.snippet,
                     sessions: 1,
                     last_seen: session.start,
@@ -124,7 +124,7 @@ fn others(terms: &Terms, collectors: &mut [Collector<'_>]) -> (Vec<Scored>, Stat
             kind,
             name,
             score: 0.0,
-            field: FIELDS[matched.field].name,
+            fields: matched.fields.clone(),
             snippet: matched.snippet.clone(),
             sessions: other.sessions.len(),
             last_seen,

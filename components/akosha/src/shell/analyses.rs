@@ -107,8 +107,14 @@ pub(super) fn graph(
     let graph = graph::build(&history.visits, &start, depth, limit);
     if graph.left_out > 0 {
         context.tell(format_args!(
-            "note: {} edges are left out, the weakest; a higher limit shows more, of sessions the newest 10 are shown",
+            "note: {} weaker edges are left out; a higher limit shows more",
             graph.left_out
+        ));
+    }
+    if graph.sessions_left_out > 0 {
+        context.tell(format_args!(
+            "note: {} older sessions of it are left out",
+            graph.sessions_left_out
         ));
     }
     Ok(if dot {

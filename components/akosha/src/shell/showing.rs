@@ -72,7 +72,7 @@ pub(super) fn hits(hits: &[Hit], several_servers: bool) -> Table {
         Column::new("score", "Score").kind(Kind::Number),
         Column::new("kind", "Kind"),
         Column::new("name", "What"),
-        Column::new("field", "In").dispensable(2),
+        Column::new("fields", "In").dispensable(2),
         Column::new("snippet", "Text").dispensable(1),
         Column::new("sessions", "Sessions")
             .kind(Kind::Number)
@@ -88,7 +88,7 @@ pub(super) fn hits(hits: &[Hit], several_servers: bool) -> Table {
             Cell::shown_as(hit.score, format!("{:.2}", hit.score)),
             hit.kind.one().into(),
             (&*hit.name).into(),
-            hit.field.into(),
+            hit.fields.as_str().into(),
             hit.snippet.as_str().into(),
             hit.sessions.into(),
             hit.last_seen.to_string().into(),
@@ -126,6 +126,7 @@ pub(super) fn graph(context: &Context, graph: &Graph) -> Reply {
         "nodes": nodes.collect::<Vec<_>>(),
         "edges": edges.collect::<Vec<_>>(),
         "left_out": graph.left_out,
+        "sessions_left_out": graph.sessions_left_out,
     });
     let rows = edge_rows(&graph.edges);
     let start = graph.nodes.first();
@@ -183,7 +184,7 @@ pub(super) fn trends(context: &Context, window: &Window, trends: &[Trend]) -> Re
         local(window.begin()),
         local(window.end),
         window.buckets,
-        length(i64::try_from(step).unwrap_or(i64::MAX))
+        step_text(step)
     );
     let mut text = format!("{head}\n{}", summary(trends).for_people(&view));
     if let [only] = trends {
@@ -212,10 +213,34 @@ fn trend_value(window: &Window, trend: &Trend) -> Value {
         "series": points.collect::<Vec<_>>(),
         "whole": trend.whole,
         "before": trend.before,
+        "change": trend.change(),
         "change_percent": trend.change_percent(),
         "slope": trend.slope,
         "sparkline": sparkline(&trend.series),
     })
+}
+
+/// Writes the length of a step as it would be typed.
+fn step_text(seconds: u64) -> String {
+    let units = [(86_400, 'd'), (3_600, 'h'), (60, 'm'), (1, 's')];
+    let largest = units
+        .into_iter()
+        .find(|(unit, _)| seconds.is_multiple_of(*unit));
+    largest.map_or_else(String::new, |(unit, name)| {
+        format!("{}{name}", seconds / unit)
+    })
+}
+
+/// Writes the change: of a share in points, for a share of a share would be taken for one.
+fn change_text(trend: &Trend) -> String {
+    let (change, unit) = match trend.metric {
+        Metric::ErrorRate | Metric::Lost => {
+            let change = trend.change();
+            return change.map_or_else(String::new, |change| format!("{change:+.1} points"));
+        }
+        Metric::Sessions | Metric::Users | Metric::Duration => (trend.change_percent(), "%"),
+    };
+    change.map_or_else(String::new, |change| format!("{change:+.0} {unit}"))
 }
 
 fn summary(trends: &[Trend]) -> Table {
@@ -230,13 +255,12 @@ fn summary(trends: &[Trend]) -> Table {
         Column::new("trend", "Trend"),
         Column::new("whole", "Now").kind(Kind::Number),
         Column::new("before", "Before").kind(Kind::Number),
-        Column::new("change", "Change").kind(Kind::Number),
+        Column::new("change_text", "Change").kind(Kind::Number),
         Column::new("slope", "Slope a step").kind(Kind::Number),
     ];
     let mut table = Table::new(columns, "no session matches");
     for trend in trends {
-        let change = trend.change_percent();
-        let change = change.map_or_else(String::new, |change| format!("{change:+.0} %"));
+        let change = change_text(trend);
         let slope = trend.slope;
         let slope = slope.map_or_else(String::new, |slope| format!("{slope:+.2}"));
         table.push([

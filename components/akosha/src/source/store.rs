@@ -88,14 +88,23 @@ fn start(question: &Question) -> Result<Child, SourceError> {
     })
 }
 
-/// Gives the program: the one beside this one, which came with it, else the one on the path.
+/// Gives the program: what `SESSION_BUDDY_PATH` names, a file or a folder with it; else the one beside this one, which came with
+/// it; else the one on the path.
 fn program() -> PathBuf {
-    let beside = env::current_exe()
-        .ok()
-        .map(|own| own.with_file_name(PROGRAM));
-    beside
-        .filter(|program| program.is_file())
-        .unwrap_or_else(|| PROGRAM.into())
+    let named = env::var_os("SESSION_BUDDY_PATH").filter(|path| !path.is_empty());
+    let named = named.map(PathBuf::from).map(|path| {
+        let inside = [
+            path.join(PROGRAM),
+            path.join("target/release").join(PROGRAM),
+        ];
+        let found = inside.into_iter().find(|program| program.is_file());
+        found.unwrap_or(path)
+    });
+    let beside = || {
+        let beside = env::current_exe().ok()?.with_file_name(PROGRAM);
+        beside.is_file().then_some(beside)
+    };
+    named.or_else(beside).unwrap_or_else(|| PROGRAM.into())
 }
 
 /// What was read.

@@ -13,6 +13,8 @@ use crate::{
 pub(super) struct Explained {
     /// What a parameter is.
     pub(super) help: Vec<(String, String)>,
+    /// Those that are no flags although they have a default.
+    pub(super) arguments: Vec<String>,
     /// The flags that make a map.
     pub(super) maps: Vec<(String, Vec<MapFlag>)>,
 }
@@ -50,7 +52,13 @@ pub(super) fn command(signature: &Signature, explained: &Explained) -> Command {
     let parameters = signature.parameters.iter();
     let arguments = parameters.flat_map(|parameter| match explained.map(parameter) {
         Some(flags) => flags.iter().map(map_argument).collect(),
-        None => vec![argument(parameter).help(explained.help(parameter))],
+        None => {
+            let is_flag = !explained
+                .arguments
+                .iter()
+                .any(|name| name == parameter.name());
+            vec![argument(parameter, is_flag).help(explained.help(parameter))]
+        }
     });
     arguments.fold(command, Command::arg).arg(format)
 }
@@ -60,21 +68,23 @@ fn map_argument(flag: &MapFlag) -> Arg {
         .long(flag.key.replace('_', "-"))
         .help(flag.help.clone());
     match &flag.value_name {
-        Some(name) => argument
-            .value_name(name.clone())
-            .action(ArgAction::Append),
+        Some(name) => argument.value_name(name.clone()).action(ArgAction::Append),
         None => argument.action(ArgAction::SetTrue),
     }
 }
 
-fn argument(parameter: &Parameter) -> Arg {
+fn argument(parameter: &Parameter, is_flag: bool) -> Arg {
     let name = parameter.name().to_owned();
     let value_name = name.to_uppercase();
     let argument = Arg::new(name.clone()).value_name(value_name);
     let Some(default) = &parameter.default else {
         return argument.required(true);
     };
-    let flag = argument.long(name.replace('_', "-"));
+    let flag = if is_flag {
+        argument.long(name.replace('_', "-"))
+    } else {
+        argument
+    };
     match default {
         Value::Bool(false) => flag.action(ArgAction::SetTrue),
         Value::Bool(true) => flag.value_parser(value_parser!(bool)).default_value("true"),
@@ -169,6 +179,7 @@ mod tests {
         let flags = vec![flag("at_least", Some("N")), flag("open", None)];
         let explained = Explained {
             maps: vec![("filters".to_owned(), flags)],
+            arguments: vec!["where_to".to_owned()],
             ..Explained::default()
         };
         let matches = command(&signature, &explained).try_get_matches_from(line.split(' '));
@@ -199,13 +210,18 @@ mod tests {
         for (line, expected) in [
             ("find x", json!(["x", 10, false, null, [], "a"])),
             (
-                "find x --limit 2.5 --all --note 7 --set a=1 --set b --where-to b",
+                "find x b --limit 2.5 --all --note 7 --set a=1 --set b",
                 json!(["x", 2.5, true, "7", ["a=1", "b"], "b"]),
             ),
         ] {
             assert_eq!(json!(parse(usage, line).unwrap()), expected);
         }
-        for wrong in ["find", "find x --limit many", "find x --lim 1"] {
+        for wrong in [
+            "find",
+            "find x --limit many",
+            "find x --lim 1",
+            "find x --where-to b",
+        ] {
             assert!(parse(usage, wrong).is_err(), "{wrong}");
         }
     }

@@ -59,7 +59,12 @@ fn a_report_is_another_thing_for_people_programs_and_spreadsheets() {
         read,
         serde_json::json!({"only": null, "things": ["box", "tape"]})
     );
-    let script = ["shell", "--no-tracking", "-c", "let s = stock(); print(s.things[1])"];
+    let script = [
+        "shell",
+        "--no-tracking",
+        "-c",
+        "let s = stock(); print(s.things[1])",
+    ];
     assert_eq!(depot(&script).succeeded(), "tape\n");
 }
 
