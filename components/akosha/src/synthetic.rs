@@ -34,7 +34,10 @@ pub struct Size {
 impl Default for Size {
     /// 50 users, 90 days.
     fn default() -> Self {
-        Self { users: 50, days: 90 }
+        Self {
+            users: 50,
+            days: 90,
+        }
     }
 }
 
@@ -90,12 +93,24 @@ struct Draft {
 
 impl Drafts {
     fn write(self, metrics: Vec<Metric>) -> World {
-        let mut planted: Vec<Planted> = metrics.into_iter().map(|metric| Planted { metric, sessions: Vec::new() }).collect();
+        let mut planted: Vec<Planted> = metrics
+            .into_iter()
+            .map(|metric| Planted {
+                metric,
+                sessions: Vec::new(),
+            })
+            .collect();
         let mut names: HashMap<String, Name> = HashMap::new();
-        let mut name = |text: String| names.entry(text).or_insert_with_key(|text| text.as_str().into()).clone();
+        let mut name = |text: String| {
+            names
+                .entry(text)
+                .or_insert_with_key(|text| text.as_str().into())
+                .clone()
+        };
         let mut visits = Vec::with_capacity(self.sessions.len());
         for (number, draft) in self.sessions.into_iter().enumerate() {
-            let start = Timestamp::from_micros(draft.start * 1_000_000).expect("these days are within the bounds of time");
+            let start = Timestamp::from_micros(draft.start * 1_000_000)
+                .expect("these days are within the bounds of time");
             let id: Name = format!("synthetic-{number:08}").into();
             if let Some(anomaly) = draft.anomaly {
                 planted[anomaly].sessions.push(id.clone());
@@ -125,7 +140,10 @@ pub struct Claim<'a> {
 
 impl<'a> From<&'a Finding> for Claim<'a> {
     fn from(finding: &'a Finding) -> Self {
-        Self { metric: finding.metric, sessions: &finding.sessions }
+        Self {
+            metric: finding.metric,
+            sessions: &finding.sessions,
+        }
     }
 }
 
@@ -166,7 +184,11 @@ impl std::iter::Sum for Tally {
 
 fn share(part: usize, whole: usize) -> f64 {
     let count = |count: usize| u32::try_from(count).map_or(f64::MAX, f64::from);
-    if whole == 0 { 1.0 } else { count(part) / count(whole) }
+    if whole == 0 {
+        1.0
+    } else {
+        count(part) / count(whole)
+    }
 }
 
 /// Compares claims of one metric with what was planted of it. A claim is right if it is about a session of an anomaly of its metric that
@@ -174,8 +196,14 @@ fn share(part: usize, whole: usize) -> f64 {
 /// anomalies has found one of them.
 #[must_use]
 pub fn judge(metric: Metric, planted: &[Planted], claims: &[Claim<'_>]) -> Tally {
-    let anomalies: Vec<_> = planted.iter().filter(|planted| planted.metric == metric).collect();
-    let pairs = anomalies.iter().enumerate().flat_map(|(number, anomaly)| anomaly.sessions.iter().map(move |id| (id, number)));
+    let anomalies: Vec<_> = planted
+        .iter()
+        .filter(|planted| planted.metric == metric)
+        .collect();
+    let pairs = anomalies
+        .iter()
+        .enumerate()
+        .flat_map(|(number, anomaly)| anomaly.sessions.iter().map(move |id| (id, number)));
     let anomaly_of: HashMap<&Name, usize> = pairs.collect();
     let mut found = vec![false; anomalies.len()];
     let mut wrong = 0;
@@ -187,5 +215,9 @@ pub fn judge(metric: Metric, planted: &[Planted], claims: &[Claim<'_>]) -> Tally
         }
     }
     let found = found.into_iter().filter(|found| *found).count();
-    Tally { found, missed: anomalies.len() - found, wrong }
+    Tally {
+        found,
+        missed: anomalies.len() - found,
+        wrong,
+    }
 }

@@ -55,13 +55,18 @@ impl Chance {
     }
 
     pub(super) fn binomial(&mut self, trials: u64, probability: f64) -> u64 {
-        (0..trials).map(|_| u64::from(self.happens(probability))).sum()
+        (0..trials)
+            .map(|_| u64::from(self.happens(probability)))
+            .sum()
     }
 
     /// A beta-distributed share: two sums of exponential draws would need whole parameters, so Jöhnk's rejection, which is
     /// quick as long as one parameter is small.
     pub(super) fn share(&mut self, mean: f64, concentration: f64) -> f64 {
-        let (a, b) = (self.gamma(mean * concentration), self.gamma((1.0 - mean) * concentration));
+        let (a, b) = (
+            self.gamma(mean * concentration),
+            self.gamma((1.0 - mean) * concentration),
+        );
         a / (a + b)
     }
 

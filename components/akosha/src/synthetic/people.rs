@@ -2,7 +2,14 @@
 
 use super::{Chance, Draft, Drafts, Size};
 
-pub(super) const COMPONENTS: [&str; 6] = ["oneiric", "session-buddy", "mahavishnu", "crackerjack", "akosha", "fastblocks"];
+pub(super) const COMPONENTS: [&str; 6] = [
+    "oneiric",
+    "session-buddy",
+    "mahavishnu",
+    "crackerjack",
+    "akosha",
+    "fastblocks",
+];
 /// Its shells run in containers for some, and each has a host name of its own.
 const CONTAINERS: usize = 5;
 /// 2026-01-05T00:00:00Z, a Monday.
@@ -41,14 +48,23 @@ pub(super) struct Person {
 }
 
 pub(super) fn hire(chance: &mut Chance, size: Size) -> Vec<Person> {
-    let lengths: Vec<f64> = COMPONENTS.iter().map(|_| 20.0 * 60.0 * chance.factor(0.5)).collect();
-    (0..size.users).map(|number| person(number, &lengths, chance, size)).collect()
+    let lengths: Vec<f64> = COMPONENTS
+        .iter()
+        .map(|_| 20.0 * 60.0 * chance.factor(0.5))
+        .collect();
+    (0..size.users)
+        .map(|number| person(number, &lengths, chance, size))
+        .collect()
 }
 
 fn person(number: usize, lengths: &[f64], chance: &mut Chance, size: Size) -> Person {
     let office = chance.below(ZONES.len());
     let works_at_night = chance.happens(0.06);
-    let local = if works_at_night { chance.normal(1.0, 1.0) } else { chance.normal(13.0, 1.0) };
+    let local = if works_at_night {
+        chance.normal(1.0, 1.0)
+    } else {
+        chance.normal(13.0, 1.0)
+    };
     let mut components: Vec<(usize, f64, f64)> = Vec::new();
     for weight in [1.0, 0.5, 0.25].into_iter().take(chance.whole(1, 3)) {
         let component = chance.below(COMPONENTS.len());
@@ -64,16 +80,31 @@ fn person(number: usize, lengths: &[f64], chance: &mut Chance, size: Size) -> Pe
             hosts.push((host, weight));
         }
     }
-    hosts.push(("bastion".to_owned(), if chance.happens(0.5) { 0.1 } else { 0.01 }));
-    let away = if chance.happens(0.4) { chance.below(size.days) } else { size.days };
+    hosts.push((
+        "bastion".to_owned(),
+        if chance.happens(0.5) { 0.1 } else { 0.01 },
+    ));
+    let away = if chance.happens(0.4) {
+        chance.below(size.days)
+    } else {
+        size.days
+    };
     let middle = |chance: &mut Chance| chance.whole(size.days * 4 / 10, size.days * 9 / 10);
     Person {
         hour: (local - ZONES[office]).rem_euclid(24.0),
         hour_varies: chance.uniform(1.2, 2.2),
         office,
         sessions_per_day: (2.5 * chance.factor(0.6)).clamp(0.6, 8.0),
-        weekends: if chance.happens(0.1) { 0.6 } else { chance.uniform(0.0, 0.15) },
-        hired: if chance.happens(0.12) { chance.whole(size.days / 5, size.days / 2) } else { 0 },
+        weekends: if chance.happens(0.1) {
+            0.6
+        } else {
+            chance.uniform(0.0, 0.15)
+        },
+        hired: if chance.happens(0.12) {
+            chance.whole(size.days / 5, size.days / 2)
+        } else {
+            0
+        },
         away: (away, away + chance.whole(4, 14)),
         components,
         length_varies: chance.uniform(0.3, 0.5),
@@ -141,22 +172,38 @@ impl Person {
 
     /// When a session of this day begins.
     pub(super) fn time(&self, day: usize, chance: &mut Chance) -> i64 {
-        let overtime = if chance.happens(0.02) { chance.uniform(2.0, 5.0) } else { 0.0 };
+        let overtime = if chance.happens(0.02) {
+            chance.uniform(2.0, 5.0)
+        } else {
+            0.0
+        };
         let hour = chance.normal(self.hour, self.hour_varies) + overtime;
         first_second(day) + seconds(hour * 3600.0)
     }
 
     pub(super) fn session(&self, user: usize, start: i64, chance: &mut Chance) -> Draft {
-        let (component, _, median) = self.components[heaviest(self.components.iter().map(|(_, weight, _)| *weight), chance)];
+        let (component, _, median) =
+            self.components[heaviest(self.components.iter().map(|(_, weight, _)| *weight), chance)];
         let host = match self.in_containers && component == CONTAINERS {
             true => format!("fastblocks-{:08x}", chance.below(1 << 32)),
-            false => self.hosts[heaviest(self.hosts.iter().map(|(_, weight)| *weight), chance)].0.clone(),
+            false => self.hosts[heaviest(self.hosts.iter().map(|(_, weight)| *weight), chance)]
+                .0
+                .clone(),
         };
         let length = match chance.happens(self.leaves_open) {
             true => chance.uniform(9.0, 15.0) * 3600.0,
             false => median * chance.factor(self.length_varies),
         };
-        let mut draft = Draft { user, component, host, start, seconds: length, commands: None, error: false, anomaly: None };
+        let mut draft = Draft {
+            user,
+            component,
+            host,
+            start,
+            seconds: length,
+            commands: None,
+            error: false,
+            anomaly: None,
+        };
         let share = chance.share(self.fails, 20.0);
         self.run(&mut draft, share, chance);
         draft
@@ -175,7 +222,12 @@ impl Person {
     }
 
     /// A host that they never use: one that nobody knows, or one of others.
-    pub(super) fn strange_host(&self, people: &[Self], number: usize, chance: &mut Chance) -> String {
+    pub(super) fn strange_host(
+        &self,
+        people: &[Self],
+        number: usize,
+        chance: &mut Chance,
+    ) -> String {
         loop {
             let host = match chance.below(4) {
                 0 | 1 => format!("unknown-{number}"),

@@ -19,7 +19,12 @@ const OF_EACH: [(Metric, usize); 6] = [
 const FIRST_SESSION: usize = 30;
 
 /// Plants anomalies, and gives their kinds by their numbers.
-pub(super) fn plant(drafts: &mut Drafts, people: &[Person], chance: &mut Chance, size: Size) -> Vec<Metric> {
+pub(super) fn plant(
+    drafts: &mut Drafts,
+    people: &[Person],
+    chance: &mut Chance,
+    size: Size,
+) -> Vec<Metric> {
     let mut counts = vec![0; people.len()];
     let mut places = Vec::new();
     for (place, draft) in drafts.sessions.iter().enumerate() {
@@ -28,7 +33,12 @@ pub(super) fn plant(drafts: &mut Drafts, people: &[Person], chance: &mut Chance,
         }
         counts[draft.user] += 1;
     }
-    let mut field = Field { drafts, people, places, metrics: Vec::new() };
+    let mut field = Field {
+        drafts,
+        people,
+        places,
+        metrics: Vec::new(),
+    };
     for (metric, count) in OF_EACH {
         // Smaller worlds have fewer, but some.
         for _ in 0..(count * size.users).div_ceil(50) {
@@ -64,7 +74,10 @@ impl Field<'_> {
         let person = &self.people[like.user];
         match metric {
             Metric::Duration => {
-                let median = person.components.iter().find(|(component, ..)| *component == like.component);
+                let median = person
+                    .components
+                    .iter()
+                    .find(|(component, ..)| *component == like.component);
                 let median = median.map_or(20.0 * 60.0, |(_, _, median)| *median);
                 self.drafts.sessions[base].seconds = median * chance.uniform(8.0, 12.0);
                 self.drafts.sessions[base].anomaly = anomaly;
@@ -91,13 +104,28 @@ impl Field<'_> {
             }
             Metric::NewHost => {
                 like.host = person.strange_host(self.people, self.metrics.len(), chance);
-                self.row(&like, like.start + 600, chance.whole(1, 3), 20.0 * 60.0, chance);
+                self.row(
+                    &like,
+                    like.start + 600,
+                    chance.whole(1, 3),
+                    20.0 * 60.0,
+                    chance,
+                );
             }
             Metric::NewComponent => {
-                let used = |component: &usize| person.components.iter().any(|(own, ..)| own == component);
-                let others: Vec<usize> = (0..COMPONENTS.len()).filter(|component| !used(component)).collect();
+                let used =
+                    |component: &usize| person.components.iter().any(|(own, ..)| own == component);
+                let others: Vec<usize> = (0..COMPONENTS.len())
+                    .filter(|component| !used(component))
+                    .collect();
                 like.component = others[chance.below(others.len())];
-                self.row(&like, like.start + 600, chance.whole(1, 2), 20.0 * 60.0, chance);
+                self.row(
+                    &like,
+                    like.start + 600,
+                    chance.whole(1, 2),
+                    20.0 * 60.0,
+                    chance,
+                );
             }
         }
     }
@@ -111,13 +139,22 @@ impl Field<'_> {
             draft.component == first.component && draft.anomaly.is_none()
         };
         let from = self.places.partition_point(|place| *place < base);
-        self.places[from..].iter().copied().take_while(within).filter(like).collect()
+        self.places[from..]
+            .iter()
+            .copied()
+            .take_while(within)
+            .filter(like)
+            .collect()
     }
 
     /// Adds sessions, one after the other.
     fn row(&mut self, like: &Draft, mut start: i64, count: usize, apart: f64, chance: &mut Chance) {
         for _ in 0..count {
-            let mut draft = Draft { start, seconds: like.seconds * chance.factor(0.3), ..like.clone() };
+            let mut draft = Draft {
+                start,
+                seconds: like.seconds * chance.factor(0.3),
+                ..like.clone()
+            };
             let share = chance.share(0.05, 20.0);
             self.people[draft.user].run(&mut draft, share, chance);
             self.drafts.sessions.push(draft);
