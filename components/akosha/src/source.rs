@@ -12,7 +12,7 @@ use std::{
     path::PathBuf,
     sync::mpsc::{self, RecvTimeoutError, SyncSender},
     thread::{self, JoinHandle},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use serde::de::DeserializeOwned;
@@ -223,10 +223,36 @@ impl Source {
     }
 }
 
+/// Gives the sources whose servers answer that fast; a store without a server does not answer.
+#[must_use]
+pub fn that_answer(sources: &[Source], patience: Duration) -> Vec<Source> {
+    let (sender, answers) = mpsc::channel();
+    for (place, source) in sources.iter().cloned().enumerate() {
+        let sender = sender.clone();
+        // A name that takes long to look up must not hold who asks, so the wait is here and not there.
+        let asked = thread::Builder::new().name("adapter".to_owned());
+        // What cannot be asked has not answered.
+        let _ = asked.spawn(move || {
+            if source.answers(patience) {
+                let _ = sender.send(place);
+            }
+        });
+    }
+    drop(sender);
+    let deadline = Instant::now() + patience;
+    let mut found = Vec::new();
+    while let Ok(place) = answers.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
+        found.push(place);
+    }
+    found.sort_unstable();
+    found
+        .into_iter()
+        .map(|place| sources[place].clone())
+        .collect()
+}
+
 impl Source {
-    /// Tells whether a server answers that fast; a store without a server does not.
-    #[must_use]
-    pub fn answers(&self, patience: Duration) -> bool {
+    fn answers(&self, patience: Duration) -> bool {
         let destination = match self {
             Self::Server(destination) => destination.clone(),
             Self::Own(socket) => Destination::Socket(socket.clone()),

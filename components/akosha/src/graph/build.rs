@@ -62,6 +62,7 @@ pub fn build(visits: &[Visit], start: &Id, depth: usize, limit: usize) -> Graph 
             if joined.contains(&(pair.1.clone(), pair.0.clone())) {
                 continue;
             }
+            joined.insert(pair);
             if shown.len() >= limit {
                 left_out += 1;
                 continue;
@@ -73,7 +74,6 @@ pub fn build(visits: &[Visit], start: &Id, depth: usize, limit: usize) -> Graph 
                     next.push(edge.to.clone());
                 }
             }
-            joined.insert(pair);
             shown.push(edge);
         }
         border = next;
@@ -359,6 +359,18 @@ mod tests {
     #[test]
     fn dot_names_nodes_and_weighs_edges() {
         let text = dot(&around("ana", 1, 100));
-        insta::assert_snapshot!(text, @r#""#);
+        insta::assert_snapshot!(text, @r#"
+        graph akosha {
+          layout=neato; overlap=false; splines=true;
+          node [fontname="sans-serif"];
+          "user:ana" [label="ana (1)", shape=ellipse, penwidth=3];
+          "component:billing" [label="billing (3)", shape=hexagon];
+          "host:db" [label="db (2)", shape=box3d];
+          "session:billing-4" [label="billing-4", shape=note];
+          "user:ana" -- "host:db" [label="1", penwidth=6.0, tooltip="last 2026-11-04T10:00:00.000000Z"];
+          "user:ana" -- "component:billing" [label="1", penwidth=6.0, tooltip="last 2026-11-04T10:00:00.000000Z"];
+          "user:ana" -- "session:billing-4" [label="1", penwidth=6.0, tooltip="last 2026-11-04T10:00:00.000000Z"];
+        }
+        "#);
     }
 }

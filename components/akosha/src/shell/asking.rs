@@ -3,8 +3,6 @@
 use std::{
     env,
     path::PathBuf,
-    sync::mpsc,
-    thread,
     time::{Duration, Instant},
 };
 
@@ -159,29 +157,8 @@ pub(super) fn that_answer_at_once() -> Vec<String> {
         return Vec::new();
     };
     let sources = Selection::default().sources(&settings, socket);
-    let (sender, answers) = mpsc::channel();
-    for (place, source) in sources.iter().cloned().enumerate() {
-        let sender = sender.clone();
-        // A name that takes long to look up must not hold the shell, so the wait is here and not there.
-        let asked = thread::Builder::new().name("adapter".to_owned());
-        // What cannot be asked has not answered.
-        let _ = asked.spawn(move || {
-            if source.answers(START_PATIENCE) {
-                let _ = sender.send(place);
-            }
-        });
-    }
-    drop(sender);
-    let deadline = Instant::now() + START_PATIENCE;
-    let mut found = Vec::new();
-    while let Ok(place) = answers.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
-        found.push(place);
-    }
-    found.sort_unstable();
-    found
-        .iter()
-        .map(|place| sources[*place].to_string())
-        .collect()
+    let answering = source::that_answer(&sources, START_PATIENCE);
+    answering.iter().map(ToString::to_string).collect()
 }
 
 /// What people see while sessions are read: a spinner with their number on a terminal, else a line now and then.

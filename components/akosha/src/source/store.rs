@@ -128,7 +128,8 @@ fn lines<T: DeserializeOwned>(
     for line in BufReader::new(output).lines() {
         let line = line.map_err(|error| SourceError::of(&error))?;
         let session = line.trim_end_matches(',');
-        if session.len() < 2 {
+        // The brackets of the array.
+        if !session.starts_with('{') {
             continue;
         }
         let session = serde_json::from_str(session)

@@ -44,7 +44,7 @@ fn edges_tell_how_often_and_when_last() {
          component,billing,user,les,2,1,2026-11-23T10:00:00.000000Z\n\
          component,billing,user,ana,1,0,2026-11-26T09:00:00.000000Z\n"
     );
-    let left_out = "note: 8 weaker edges are left out; a higher limit shows more\n";
+    let left_out = "note: 9 weaker edges are left out; a higher limit shows more\n";
     assert_eq!(ran.errors, left_out);
     let people = server
         .run(&["graph", "billing", "--limit", "1"])
@@ -94,9 +94,9 @@ fn a_start_that_is_none_is_told_with_what_it_may_be() {
             "error: \"ops\" may be host:ops-1, host:ops-2\n",
         ),
         (
-            &["graph", "les", "--node-type", "house"],
+            &["graph", "les", "--node-type", "hots"],
             2,
-            "error: there is no type of node \"house\", did you mean host?\n",
+            "error: there is no type of node \"hots\", did you mean host?\n",
         ),
         (
             &["graph", "les", "--depth", "7"],

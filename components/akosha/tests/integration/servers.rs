@@ -3,12 +3,17 @@
 use std::{
     net::TcpListener,
     process::{Command, Stdio},
+    time::Duration,
 };
 
+use akosha::source::{self, Source};
 use serde_json::json;
 use tempfile::TempDir;
 
 use crate::harness::{AKOSHA, Ran, Server, a_week, command_at, session};
+
+/// How long a test waits for what should answer at once.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A server that knows one session of the week too, and one of its own.
 fn another() -> Server {
@@ -92,6 +97,17 @@ fn a_server_that_does_not_answer_is_told_and_the_others_are_shown() {
         json!({"server": server.address(), "answers": true, "problem": null})
     );
     assert_eq!(adapters[1]["answers"], false);
+}
+
+#[test]
+fn those_servers_answer_that_run() {
+    let mut server = Server::with(&[]);
+    let own = Source::Own(server.home().join("state/session-buddy.sock"));
+    let source = |address: &str| Source::Server(address.parse().unwrap());
+    let sources = [source(&closed_port()), own, source(server.address())];
+    assert_eq!(source::that_answer(&sources, PATIENCE), sources[1..]);
+    server.stop();
+    assert_eq!(source::that_answer(&sources, PATIENCE), []);
 }
 
 #[test]

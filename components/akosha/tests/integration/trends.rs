@@ -72,7 +72,16 @@ fn people_see_a_line_for_each_and_the_series_of_a_single_one() {
     let ran = server
         .run(&[&["trends", "sessions"], &window[..]].concat())
         .with_code(0);
-    insta::assert_snapshot!(ran.output, @"");
+    insta::assert_snapshot!(ran.output, @r"
+    2026-11-24 00:00 to 2026-11-27 00:00, 3 steps of 1d, against as long before
+    Metric    Trend  Now  Before  Change  Slope a step
+    sessions  ▃▁█      4       2  +100 %         +1.00
+
+    From              Sessions
+    2026-11-24 00:00         1
+    2026-11-25 00:00         0
+    2026-11-26 00:00         3
+    ");
     let ran = server.run(
         &[
             &["trends", "lost,sessions", "--by", "component"],
@@ -80,7 +89,16 @@ fn people_see_a_line_for_each_and_the_series_of_a_single_one() {
         ]
         .concat(),
     );
-    insta::assert_snapshot!(ran.with_code(0).output, @"");
+    insta::assert_snapshot!(ran.with_code(0).output, @r"
+    2026-11-24 00:00 to 2026-11-27 00:00, 3 steps of 1d, against as long before
+    Of       Metric    Trend     Now  Before       Change  Slope a step
+    vault    lost      ▁ █    50.0 %                             +50.00
+    vault    sessions  █▁█         2       0                      +0.00
+    akasha   lost        ▁     0.0 %
+    akasha   sessions  ▁▁█         1       0                      +0.50
+    billing  lost        ▁     0.0 %   0.0 %  +0.0 points
+    billing  sessions  ▁▁█         1       2        -50 %         +0.50
+    ");
     let csv = server
         .run(&[&["trends", "users", "--format", "csv"], &window[..]].concat())
         .with_code(0);
