@@ -9,6 +9,7 @@
 //! - [`graph`]: who was where.
 //! - [`trends`]: how something went over time.
 //! - [`detect`]: what is unusual, and why.
+//! - [`synthetic`]: histories with planted anomalies, by which `detect` is judged.
 //! - [`shell`]: all that as helpers and commands.
 
 pub mod aggregate;
@@ -22,6 +23,7 @@ mod selection;
 mod settings;
 pub mod shell;
 pub mod source;
+pub mod synthetic;
 pub mod trends;
 mod words;
 
