@@ -6,9 +6,14 @@ use admin_shell::dates;
 use jiff::tz::TimeZone;
 use serde_json::{Map, Value};
 use session_client::Destination;
-use session_model::{SessionFilter, Timestamp};
+use session_model::{SessionFilter, SessionStatus, Timestamp};
 
-use crate::{settings::Settings, source::Source, words};
+use crate::{
+    history::{Name, Visit},
+    settings::Settings,
+    source::Source,
+    words,
+};
 
 /// What names servers, beside the names of [`SessionFilter`].
 const SERVER: &str = "server";
@@ -89,6 +94,27 @@ impl Selection {
     }
 }
 
+/// Tells whether a filter takes a session, as a server does.
+pub(crate) fn takes(filter: &SessionFilter, visit: &Visit) -> bool {
+    fn is_one_of(names: &[String], name: &Name) -> bool {
+        names.is_empty() || names.iter().any(|known| **known == **name)
+    }
+    #[expect(clippy::cast_precision_loss, reason = "nothing runs for 2^52 seconds")]
+    let is_long = |least: i64| {
+        visit
+            .duration_seconds
+            .is_some_and(|seconds| seconds > least as f64)
+    };
+    is_one_of(&filter.session_type, &visit.session_type)
+        && is_one_of(&filter.component, &visit.component)
+        && is_one_of(&filter.user, &visit.user)
+        && (filter.status.is_empty() || filter.status.contains(&visit.status))
+        && filter.after.is_none_or(|after| visit.start >= after)
+        && filter.before.is_none_or(|before| visit.start < before)
+        && filter.duration_greater.is_none_or(is_long)
+        && (!filter.incomplete || visit.status == SessionStatus::Active)
+}
+
 fn of_map(map: &Map<String, Value>) -> Result<Vec<(String, String)>, SelectionError> {
     let mut pairs = Vec::new();
     for (name, value) in map {
@@ -157,7 +183,6 @@ fn at_time(
 #[cfg(test)]
 mod tests {
     use serde_json::json;
-    use session_model::SessionStatus;
 
     use super::*;
 
@@ -178,6 +203,37 @@ mod tests {
         assert_eq!(after.as_deref(), Some("2026-11-20T12:00:00.000000Z"));
         assert_eq!(selection.servers, [Destination::Socket("/s".into())]);
         assert_eq!(read(Value::Null), Ok(Selection::default()));
+    }
+
+    #[test]
+    fn a_filter_takes_what_a_server_would_give() {
+        let visit = Visit {
+            duration_seconds: Some(60.0),
+            ..Visit::new(
+                "1",
+                "billing",
+                "les",
+                "ops",
+                "2026-11-26T12:00:00Z".parse().unwrap(),
+            )
+        };
+        for (filters, is_taken) in [
+            ("", true),
+            ("user=les,ana component=billing type=admin_shell", true),
+            ("user=ana", false),
+            ("component=vault", false),
+            ("type=x", false),
+            ("status=ended", true),
+            ("status=lost,active", false),
+            ("after=2026-11-26T12:00:00Z", true),
+            ("before=2026-11-26T12:00:00Z", false),
+            ("duration_greater=59", true),
+            ("duration_greater=60", false),
+            ("incomplete", false),
+        ] {
+            let filter = read(json!(filters)).unwrap().filter;
+            assert_eq!(takes(&filter, &visit), is_taken, "{filters}");
+        }
     }
 
     #[test]

@@ -8,7 +8,7 @@ use std::process::ExitCode;
 
 use admin_shell::{AdminShell, Builder, Context, Program, Table};
 
-use analyses::{aggregate, graph, search, trends};
+use analyses::{aggregate, detect, graph, search, trends};
 use asking::Asking;
 
 /// What selects sessions, as flags: those of `session-buddy list-sessions`, and the servers.
@@ -55,7 +55,8 @@ pub fn program(adapters: Vec<String>) -> Program {
         .parameter("depth", "How many steps from there, 1 to 6")
         .parameter("dot", "Write it for Graphviz")
         .parameter("metric", "What: all, or some of the metrics, with commas between them")
-        .parameter("window", "How long, as 30d, 12h or seconds")
+        .parameter("window", "How long, as 30d, 12h or seconds; of detect the time within which starts are counted")
+        .parameter("threshold", "The least score of a finding, 0 to 1: 0.8 is as rare as one session in 625")
         .parameter("granularity", "How long each step is, as 1d, 1h or seconds")
         .parameter("by", "Each value of this field for itself, such as component")
         .argument("query")
@@ -63,6 +64,7 @@ pub fn program(adapters: Vec<String>) -> Program {
         .flags("filters", &FILTERS)
         .example("akosha aggregate 'mean duration, error rate by component' --after 30d")
         .example("akosha search 'timeout user:les' --server http://ops-1:8678 --server http://ops-2:8678")
+        .example("akosha detect --after 7d --threshold 0.9")
         .example("akosha graph les --depth 3 --dot | dot -Tsvg > les.svg")
         .example("akosha trends error_rate --by component --window 14d")
 }
@@ -80,6 +82,10 @@ pub fn shell(adapters: Vec<String>) -> Builder {
         .helper(
             "search(query, index=\"all\", limit=10, filters=none) - find sessions, people, hosts, projects and errors by words, the best first",
             search,
+        )
+        .helper(
+            "detect(metric=\"all\", threshold=0.8, window=\"5m\", limit=20, filters=none) - find what is unusual, and say why: duration, error_rate, start_frequency, hour_of_day, new_host, new_component",
+            detect,
         )
         .helper(
             "graph(query, node_type=none, depth=2, limit=100, dot=false, filters=none) - show who was where, from a user, host, component or session outwards",

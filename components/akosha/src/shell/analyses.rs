@@ -1,10 +1,12 @@
 //! The analyses as helpers: parse, read, look, show.
 
-use std::time::Duration;
+use std::{collections::HashSet, time::Duration};
 
 use admin_shell::{Context, HelperError, Reply, Table, output::one_line};
+use jiff::SignedDuration;
 use layered_config::FromText;
 use serde_json::Value;
+use session_model::SessionFilter;
 
 use super::{
     asking::{Asking, Progress, stopped, usage},
@@ -12,14 +14,20 @@ use super::{
 };
 use crate::{
     aggregate::{self, Query},
+    detect,
     field::Field,
     graph::{self, DEPTH_MAX, Start},
+    history::Name,
     search::{self, Index, Terms},
+    selection,
     trends::{self, Metric, Window},
+    words,
 };
 
 /// The most that a helper lists.
 const LIMIT_MAX: usize = 100_000;
+/// From how long before its first finding `detect` learns what is usual: 90 days, twelve times each hour of a week.
+const LEARNED_FROM: SignedDuration = SignedDuration::from_hours(90 * 24);
 /// How many groups are followed, those with most sessions.
 const GROUPS_MAX: usize = 20;
 
@@ -82,6 +90,69 @@ pub(super) fn search(
         ));
     }
     Ok(showing::hits(&found.hits, asking.sources.len() > 1))
+}
+
+pub(super) fn detect(
+    context: &Context,
+    metric: String,
+    threshold: f64,
+    window: Value,
+    limit: usize,
+    filters: Option<Value>,
+) -> Result<Table, HelperError> {
+    let metrics = detectable(&metric).map_err(|problem| usage(format!("metric: {problem}")))?;
+    if !(0.0..=1.0).contains(&threshold) {
+        return Err(usage(format!(
+            "threshold: 0 to 1 is expected, found {threshold}"
+        )));
+    }
+    let window = length("window", &window)?;
+    let limit = at_most(limit)?;
+    let mut asking = Asking::read(context, filters.as_ref())?;
+    let wanted = asking.filter.clone();
+    // What is usual is learned from everybody, and from before.
+    let first = wanted.after.unwrap_or(context.view().now);
+    asking.filter = SessionFilter {
+        session_type: wanted.session_type.clone(),
+        after: Some(first.saturating_add(-LEARNED_FROM)),
+        before: wanted.before,
+        ..SessionFilter::default()
+    };
+    let history = asking.history(context)?;
+    let settings = detect::Settings {
+        metrics,
+        threshold,
+        window,
+    };
+    let mut findings = detect::detect(&history.visits, &settings);
+    let taken: HashSet<&Name> = history
+        .visits
+        .iter()
+        .filter(|visit| selection::takes(&wanted, visit))
+        .map(|visit| &visit.session_id)
+        .collect();
+    findings.retain(|finding| finding.sessions.iter().any(|id| taken.contains(id)));
+    if findings.len() > limit {
+        context.tell(format_args!(
+            "note: the most surprising {limit} of {} are shown; a higher limit shows more",
+            findings.len()
+        ));
+        findings.truncate(limit);
+    }
+    Ok(showing::findings(&findings))
+}
+
+fn detectable(text: &str) -> Result<Vec<detect::Metric>, String> {
+    let known = detect::Metric::ALL;
+    if text.eq_ignore_ascii_case("all") {
+        return Ok(known.to_vec());
+    }
+    let names = known.map(detect::Metric::as_str).into_iter().chain(["all"]);
+    let one = |word: &str| {
+        let metric = word.trim().to_lowercase().parse();
+        metric.map_err(|_| words::unknown("metric", word.trim(), names.clone()))
+    };
+    text.split(',').map(one).collect()
 }
 
 pub(super) fn graph(

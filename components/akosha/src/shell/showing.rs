@@ -8,7 +8,9 @@ use serde_json::{Value, json};
 
 use crate::{
     aggregate::{Amount, Groups, Measure, Query},
+    detect::Finding,
     graph::{Edge, Graph, Id},
+    history::Name,
     search::Hit,
     source::Asked,
     trends::{Metric, Trend, Window, sparkline},
@@ -93,6 +95,42 @@ pub(super) fn hits(hits: &[Hit], several_servers: bool) -> Table {
             hit.sessions.into(),
             hit.last_seen.to_string().into(),
             (&*hit.server).into(),
+        ]);
+    }
+    table
+}
+
+pub(super) fn findings(findings: &[Finding]) -> Table {
+    let columns = [
+        Column::new("score", "Score").kind(Kind::Number),
+        Column::new("metric", "Metric"),
+        Column::new("at", "When").kind(Kind::Time),
+        Column::new("user", "User"),
+        Column::new("component", "Component").dispensable(3),
+        Column::new("host", "Host").dispensable(4),
+        Column::new("reason", "Why"),
+        Column::new("observed", ""),
+        Column::new("usual", ""),
+        Column::new("sessions", "Sessions")
+            .kind(Kind::Number)
+            .dispensable(2),
+    ];
+    let mut table = Table::new(columns, "nothing is unusual");
+    let some = |name: &Option<Name>| Cell::from(name.as_deref());
+    for finding in findings {
+        let sessions: Vec<&str> = finding.sessions.iter().map(|id| &**id).collect();
+        let count = sessions.len().to_string();
+        table.push([
+            Cell::shown_as(finding.score, format!("{:.2}", finding.score)),
+            finding.metric.as_str().into(),
+            finding.at.to_string().into(),
+            some(&finding.user),
+            some(&finding.component),
+            some(&finding.host),
+            finding.reason.as_str().into(),
+            finding.observed.into(),
+            finding.usual.into(),
+            Cell::shown_as(sessions, count),
         ]);
     }
     table

@@ -32,26 +32,26 @@ pub(crate) struct Session {
     component: &'static str,
     user: &'static str,
     host: &'static str,
-    start: &'static str,
+    start: String,
     more: Value,
     /// Its end, unless it is active.
     end: Option<Value>,
 }
 
 /// Gives a session of which the start's number is its event id.
-pub(crate) const fn session(
+pub(crate) fn session(
     number: u32,
     component: &'static str,
     user: &'static str,
     host: &'static str,
-    start: &'static str,
+    start: impl Into<String>,
 ) -> Session {
     Session {
         number,
         component,
         user,
         host,
-        start,
+        start: start.into(),
         more: Value::Null,
         end: None,
     }
@@ -84,7 +84,7 @@ impl Session {
     }
 
     pub(crate) fn lost(self) -> Self {
-        let end = json!({"exit_reason": "lost", "lost_cause": "process_gone", "last_seen": self.start, "reported_by": "test"});
+        let end = json!({"exit_reason": "lost", "lost_cause": "process_gone", "last_seen": &self.start, "reported_by": "test"});
         Self {
             end: Some(end),
             ..self
@@ -95,7 +95,7 @@ impl Session {
         let mut event = json!({
             "event_type": "session_start",
             "event_version": "1.0",
-            "event_id": format!("550e8400-e29b-41d4-a716-4466554400{:02}", self.number),
+            "event_id": format!("550e8400-e29b-41d4-a716-44665544{:04}", self.number),
             "component_name": self.component,
             "shell_type": "TestShell",
             "timestamp": self.start,
@@ -163,8 +163,9 @@ impl Server {
             address: address.expect("it is ready"),
             process: Some(process),
         };
-        for session in sessions {
-            server.report(session);
+        // No more than a batch may have.
+        for sessions in sessions.chunks(256) {
+            server.report(sessions);
         }
         server
     }
@@ -186,17 +187,24 @@ impl Server {
         }
     }
 
-    fn report(&self, session: &Session) {
-        let id = self.post(&session.start_event());
-        if let Some(end) = session.end_event(&id) {
-            self.post(&end);
+    fn report(&self, sessions: &[Session]) {
+        let starts: Vec<_> = sessions.iter().map(Session::start_event).collect();
+        let ids = self.post(&starts);
+        let ends: Vec<_> = sessions
+            .iter()
+            .zip(&ids)
+            .filter_map(|(session, id)| session.end_event(id))
+            .collect();
+        if !ends.is_empty() {
+            self.post(&ends);
         }
     }
 
-    /// Sends an event, and gives the session's id.
-    fn post(&self, event: &Value) -> String {
+    /// Sends events, and gives the ids of their sessions.
+    fn post(&self, events: &[Value]) -> Vec<String> {
         let authority = self.address.trim_start_matches("http://");
-        let body = event.to_string();
+        let lines: Vec<_> = events.iter().map(ToString::to_string).collect();
+        let body = lines.join("\n");
         let mut request = String::new();
         let length = body.len();
         write!(
@@ -210,8 +218,11 @@ impl Server {
         stream.read_to_string(&mut answer).unwrap();
         let (_, results) = answer.split_once("\r\n\r\n").unwrap();
         let results: Value = serde_json::from_str(results).unwrap();
-        assert_ne!(results[0]["status"], "error", "{results}: {event}");
-        results[0]["session_id"].as_str().unwrap().to_owned()
+        let id = |result: &Value| {
+            assert_ne!(result["status"], "error", "{result}");
+            result["session_id"].as_str().unwrap().to_owned()
+        };
+        results.as_array().unwrap().iter().map(id).collect()
     }
 
     /// The program of a user whose own server this is.

@@ -47,6 +47,17 @@ fn helpers_give_what_the_commands_give() {
             ],
             "trends('users', window=259200, filters=#{before: '2026-11-27'})",
         ),
+        (
+            &[
+                "detect",
+                "duration",
+                "--threshold",
+                "0.5",
+                "--window",
+                "10m",
+            ],
+            "detect('duration', 0.5, '10m')",
+        ),
         (&["adapters"], "adapters()"),
         (&["version"], "version()"),
     ] {
