@@ -25,7 +25,7 @@ EXAMPLES = "examples"
 FIXED_PORT = "8678"
 SOME_DAY = ("2026-11-27", "20261127")
 KINDS = ("was", "console", "python", "rust")
-SHELLS = ("Session-Buddy> ", "Billing> ", "Oneiric> ", "Crackerjack> ", "Fastblocks> ", "Mahavishnu> ")
+SHELLS = ("Session-Buddy> ", "Billing> ", "Oneiric> ", "Crackerjack> ", "Fastblocks> ", "Mahavishnu> ", "Akosha> ")
 PROMPTS = ("$ ", "> ", *SHELLS)
 # Bash's prompt at the test's terminal tells the exit code too, which the document's does not.
 AT_A_PROMPT = re.compile(r"(?:<(?P<code>\d+)>(?P<system>\$ )|^(?P<prompt>> |" + "|".join(SHELLS) + r"))\Z", re.MULTILINE)

@@ -89,7 +89,7 @@ fn external(report: &mut Report) -> Result<()> {
     for step in [
         cargo(
             "build",
-            "build --locked -p session-buddy -p crackerjack -p fastblocks -p mahavishnu -p oneiric",
+            "build --locked -p session-buddy -p crackerjack -p fastblocks -p mahavishnu -p oneiric -p akosha",
         ),
         cargo(
             "build example",

@@ -48,7 +48,7 @@ pub fn main() -> ExitCode {
 pub fn program(adapters: Vec<String>) -> Program {
     shell(adapters)
         .program("Group, search and follow the sessions of one or many servers, and find what is unusual in them")
-        .parameter("query", "What is asked; `help` in the shell and the README say how")
+        .parameter("query", "Of aggregate what is counted and by what, of search words, of graph a user, host, component or session")
         .parameter("limit", "How many, at most")
         .parameter("index", "In what: all, or some of sessions, errors, users, hosts, components, projects")
         .parameter("node_type", "What the query names: user, host, component or session")
