@@ -206,19 +206,12 @@ impl Source {
         mut unwanted: oneshot::Receiver<()>,
         mut hand_over: impl FnMut(Vec<T>) -> bool,
     ) -> Result<Whole, SourceError> {
-        match self {
-            Self::Server(destination) => {
-                server::read(destination.clone(), question, &mut unwanted, &mut hand_over)
+        let read = server::read(self.destination(), question, &mut unwanted, &mut hand_over);
+        match (self, read) {
+            (Self::Own(_), Err(error)) if error.is_unreachable => {
+                store::read(question, &mut unwanted, &mut hand_over)
             }
-            Self::Own(socket) => {
-                let destination = Destination::Socket(socket.clone());
-                match server::read(destination, question, &mut unwanted, &mut hand_over) {
-                    Err(error) if error.is_unreachable => {
-                        store::read(question, &mut unwanted, &mut hand_over)
-                    }
-                    outcome => outcome,
-                }
-            }
+            (_, outcome) => outcome,
         }
     }
 }
@@ -252,12 +245,21 @@ pub fn that_answer(sources: &[Source], patience: Duration) -> Vec<Source> {
 }
 
 impl Source {
-    fn answers(&self, patience: Duration) -> bool {
-        let destination = match self {
+    /// Gives its server alone, without the store that is read where that does not run.
+    #[must_use]
+    pub fn server(&self) -> Self {
+        Self::Server(self.destination())
+    }
+
+    fn destination(&self) -> Destination {
+        match self {
             Self::Server(destination) => destination.clone(),
             Self::Own(socket) => Destination::Socket(socket.clone()),
-        };
-        server::answers(destination, patience)
+        }
+    }
+
+    fn answers(&self, patience: Duration) -> bool {
+        server::answers(self.destination(), patience)
     }
 }
 

@@ -9,15 +9,15 @@ use serde_json::Value;
 use session_model::SessionFilter;
 
 use super::{
-    asking::{Asking, Progress, stopped, usage},
+    asking::{Asking, Progress, stopped, usage, work},
     showing,
 };
 use crate::{
     aggregate::{self, Query},
-    detect,
+    detect::{self, Finding},
     field::Field,
-    graph::{self, DEPTH_MAX, Start},
-    history::Name,
+    graph::{self, DEPTH_MAX, Start, StartError},
+    history::{Name, Visit},
     search::{self, Index, Terms},
     selection,
     trends::{self, Metric, Window},
@@ -41,7 +41,10 @@ pub(super) fn aggregate(
     let limit = at_most(limit)?;
     let history = Asking::read(context, filters.as_ref())?.history(context)?;
     let zone = context.view().zone;
-    let found = aggregate::aggregate(&history.visits, &query, &zone, limit);
+    let asked = query.clone();
+    let found = work(context, move || {
+        aggregate::aggregate(&history.visits, &asked, &zone, limit)
+    })?;
     if found.left_out > 0 {
         let (shown, all) = (found.groups.len(), found.groups.len() + found.left_out);
         let which = if query.is_by_time() { "last" } else { "first" };
@@ -124,14 +127,7 @@ pub(super) fn detect(
         threshold,
         window,
     };
-    let mut findings = detect::detect(&history.visits, &settings);
-    let taken: HashSet<&Name> = history
-        .visits
-        .iter()
-        .filter(|visit| selection::takes(&wanted, visit))
-        .map(|visit| &visit.session_id)
-        .collect();
-    findings.retain(|finding| finding.sessions.iter().any(|id| taken.contains(id)));
+    let mut findings = work(context, move || found(&history.visits, &settings, &wanted))?;
     if findings.len() > limit {
         context.tell(format_args!(
             "note: the most surprising {limit} of {} are shown; a higher limit shows more",
@@ -140,6 +136,18 @@ pub(super) fn detect(
         findings.truncate(limit);
     }
     Ok(showing::findings(&findings))
+}
+
+/// Gives the findings with a session that is wanted.
+fn found(visits: &[Visit], settings: &detect::Settings, wanted: &SessionFilter) -> Vec<Finding> {
+    let mut findings = detect::detect(visits, settings);
+    let taken: HashSet<&Name> = visits
+        .iter()
+        .filter(|visit| selection::takes(wanted, visit))
+        .map(|visit| &visit.session_id)
+        .collect();
+    findings.retain(|finding| finding.sessions.iter().any(|id| taken.contains(id)));
+    findings
 }
 
 fn detectable(text: &str) -> Result<Vec<detect::Metric>, String> {
@@ -172,10 +180,12 @@ pub(super) fn graph(
     }
     let limit = at_most(limit)?;
     let history = Asking::read(context, filters.as_ref())?.history(context)?;
-    let start = start
-        .find(&history.visits)
-        .map_err(|error| HelperError::new(one_line(&error.to_string())))?;
-    let graph = graph::build(&history.visits, &start, depth, limit);
+    let graph = work(context, move || {
+        let start = start.find(&history.visits)?;
+        Ok(graph::build(&history.visits, &start, depth, limit))
+    })?;
+    let graph =
+        graph.map_err(|error: StartError| HelperError::new(one_line(&error.to_string())))?;
     if graph.left_out > 0 {
         context.tell(format_args!(
             "note: {} weaker edges are left out; a higher limit shows more",
@@ -223,8 +233,10 @@ pub(super) fn trends(
     }
     asking.filter.after = Some(window.begin_before());
     let history = asking.history(context)?;
-    let by = by.map(|field| (field, &view.zone));
-    let found = trends::trends(&history.visits, &window, &metrics, by, GROUPS_MAX);
+    let found = work(context, move || {
+        let by = by.map(|field| (field, &view.zone));
+        trends::trends(&history.visits, &window, &metrics, by, GROUPS_MAX)
+    })?;
     Ok(showing::trends(context, &window, &found))
 }
 

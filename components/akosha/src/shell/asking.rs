@@ -2,7 +2,10 @@
 
 use std::{
     env,
+    io::{self, IsTerminal},
     path::PathBuf,
+    sync::mpsc::{self, RecvTimeoutError},
+    thread,
     time::{Duration, Instant},
 };
 
@@ -22,6 +25,8 @@ use crate::{
 const START_PATIENCE: Duration = Duration::from_millis(10);
 /// How long nothing is shown: what is there sooner needs no progress.
 const SHOWN_AFTER: Duration = Duration::from_millis(120);
+/// How often it is looked whether the user wants to stop: 50 ms.
+const LOOK: Duration = Duration::from_millis(50);
 /// How often the spinner turns.
 const TICK: Duration = Duration::from_millis(100);
 /// How many sessions there are between two lines, where there is no terminal.
@@ -66,20 +71,25 @@ impl Asking {
         self.tell(context, &history.asked)?;
         if history.known_twice > 0 {
             context.tell(format_args!(
-                "note: {} sessions are known to several servers, and count once",
+                "note: known to several servers, and counted once: {}",
                 history.known_twice
             ));
         }
         Ok(history)
     }
 
-    /// Asks every server for no more than a session.
+    /// Asks every server for no more than a session; a store without a server does not answer.
     pub(super) fn ask(&self, context: &Context) -> Result<Vec<Asked>, HelperError> {
+        let servers: Vec<_> = self.sources.iter().map(Source::server).collect();
         let mut progress = Progress::new(context);
         let ignored = |_, _: Vec<IgnoredAny>| {};
-        let asked = source::read(&self.sources, &self.filter, 1, &mut progress, ignored);
+        let asked = source::read(&servers, &self.filter, 1, &mut progress, ignored);
         progress.end();
-        asked.map_err(stopped)
+        let mut asked = asked.map_err(stopped)?;
+        for (asked, source) in asked.iter_mut().zip(&self.sources) {
+            asked.server = source.to_string().into();
+        }
+        Ok(asked)
     }
 
     /// Says what became of the servers. Where some have answered, the exit code says that it were not all.
@@ -161,6 +171,35 @@ pub(super) fn that_answer_at_once() -> Vec<String> {
     answering.iter().map(ToString::to_string).collect()
 }
 
+/// Does what may take seconds with a million sessions, on a thread of its own, so that Ctrl-C need not wait for it: what nobody waits
+/// for any more comes to its end unseen.
+pub(super) fn work<T: Send + 'static>(
+    context: &Context,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, HelperError> {
+    let (sender, done) = mpsc::sync_channel(1);
+    let thread = thread::Builder::new().name("analysis".to_owned());
+    thread.spawn(move || {
+        // Who has stopped waiting does not want it.
+        let _ = sender.send(work());
+    })?;
+    let mut progress = Progress::new(context);
+    let result = loop {
+        match done.recv_timeout(LOOK) {
+            Ok(result) => break Ok(result),
+            Err(RecvTimeoutError::Timeout) if context.is_interrupted() => {
+                break Err(stopped(Stopped));
+            }
+            Err(RecvTimeoutError::Timeout) => progress.show("looking at them"),
+            Err(RecvTimeoutError::Disconnected) => {
+                break Err(HelperError::new("it has come to a bug, told above"));
+            }
+        }
+    };
+    progress.end();
+    result
+}
+
 /// What people see while sessions are read: a spinner with their number on a terminal, else a line now and then.
 pub(super) struct Progress<'a> {
     context: &'a Context,
@@ -179,7 +218,21 @@ impl<'a> Progress<'a> {
         }
     }
 
-    /// Says that the rest is done here.
+    /// Shows a line on a terminal, once it is time.
+    fn show(&mut self, text: &str) {
+        if self.bar.is_none() && self.begun.elapsed() >= SHOWN_AFTER {
+            let bar = ProgressBar::new_spinner();
+            let style = ProgressStyle::with_template("{spinner} {msg} {elapsed}");
+            bar.set_style(style.expect("the template is a constant that parses"));
+            bar.enable_steady_tick(TICK);
+            self.bar = Some(bar);
+        }
+        if let Some(bar) = &self.bar {
+            bar.set_message(text.to_owned());
+        }
+    }
+
+    /// Takes it away.
     pub(super) fn end(self) {
         if let Some(bar) = &self.bar {
             bar.finish_and_clear();
@@ -189,21 +242,12 @@ impl<'a> Progress<'a> {
 
 impl Onlooker for Progress<'_> {
     fn hear(&mut self, sessions: usize) {
-        if self.bar.is_none() && self.begun.elapsed() >= SHOWN_AFTER {
-            let bar = ProgressBar::new_spinner();
-            let style = ProgressStyle::with_template("{spinner} {msg} {elapsed}");
-            bar.set_style(style.expect("the template is a constant that parses"));
-            bar.enable_steady_tick(TICK);
-            self.bar = Some(bar);
+        let told = format!("{sessions} sessions read");
+        if sessions >= self.next_line && !io::stderr().is_terminal() {
+            self.context.tell(&told);
+            self.next_line = sessions + LINE_EACH;
         }
-        if let Some(bar) = &self.bar {
-            bar.set_message(format!("{sessions} sessions read"));
-            if bar.is_hidden() && sessions >= self.next_line {
-                self.context
-                    .tell(format_args!("{sessions} sessions read so far"));
-                self.next_line = sessions + LINE_EACH;
-            }
-        }
+        self.show(&told);
     }
 
     fn wants_to_stop(&self) -> bool {

@@ -38,7 +38,7 @@ fn what_two_servers_know_counts_once_and_each_row_says_its_server() {
         .with_code(0);
     assert_eq!(
         ran.errors,
-        "note: 1 sessions are known to several servers, and count once\n"
+        "note: known to several servers, and counted once: 1\n"
     );
     assert_eq!(
         serde_json::from_str::<serde_json::Value>(&ran.output).unwrap(),
@@ -139,6 +139,13 @@ fn without_a_server_the_store_is_read() {
     assert_eq!(ran.output, "user,sessions\nana,1\nkim,1\nles,1\n");
     let found = server.json(&["search", "timeout", "--index", "sessions"]);
     assert_eq!(found[0]["server"], "local");
+    // It is no server that answers.
+    let adapters = server.run(&["adapters", "--format", "json"]).with_code(1);
+    let adapters: serde_json::Value = serde_json::from_str(&adapters.output).unwrap();
+    assert_eq!(
+        (&adapters[0]["server"], &adapters[0]["answers"]),
+        (&json!("local"), &json!(false))
+    );
 }
 
 #[test]
