@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use layered_config::{Declaration, Kind};
 use session_client::state_folder;
+use session_model::id::spellings;
 
 use crate::{Surroundings, schema};
 
@@ -48,6 +49,7 @@ impl Component {
     ///
     /// The name is none, or the schema is wrong.
     pub fn find(name: &str, surroundings: &Surroundings) -> Result<Self, ComponentError> {
+        let name = spellings(name)[0];
         let accepted = |b: u8| b.is_ascii_alphanumeric() || b == b'_' || b == b'-';
         if !(1..=100).contains(&name.len()) || !name.bytes().all(accepted) {
             return Err(ComponentError::Name(name.to_owned()));
@@ -135,9 +137,15 @@ fn built_in(name: &str) -> Option<Vec<Declaration>> {
             let declared = schema::parse("built in".as_ref(), SESSION_BUDDY.as_bytes());
             Some(declared.expect("a test reads it"))
         }
+        "akosha" => {
+            let declared = schema::parse("built in".as_ref(), AKOSHA.as_bytes());
+            Some(declared.expect("a test reads it"))
+        }
         _ => None,
     }
 }
 
 /// What Session-Buddy's server takes, as it says itself.
 const SESSION_BUDDY: &str = include_str!("../../session-buddy/settings.schema.yaml");
+/// What Akosha takes.
+const AKOSHA: &str = include_str!("../../akosha/settings.schema.yaml");

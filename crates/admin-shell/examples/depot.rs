@@ -2,7 +2,8 @@
 
 use std::{process::ExitCode, time::Duration};
 
-use admin_shell::{AdminShell, Column, Context, End, HelperError, Kind, Record, Table};
+use admin_shell::{AdminShell, Column, Context, End, HelperError, Kind, Record, Reply, Table};
+use serde_json::{Value, json};
 
 fn main() -> ExitCode {
     AdminShell::builder("depot", env!("CARGO_PKG_VERSION"))
@@ -20,10 +21,18 @@ fn main() -> ExitCode {
                 Err(error.exit_code(3))
             },
         )
+        .helper("stock(only=none) - tell what there is", stock)
         .helper("clear() - throw away what is left", clear)
         .helper("load(seconds=1) - let another program work", load)
         .program("Looks after a depot, an example")
         .parameter("count", "How many")
+        .flags(
+            "only",
+            &[
+                ("shelf", "NUMBER", "Of these shelves"),
+                ("fresh", "", "Of today"),
+            ],
+        )
         .group("shelf", "Look after shelves")
         .also("shelf list", "list_shelves")
         .example("depot pack 1001 --count 3")
@@ -46,6 +55,18 @@ fn shelves(count: u64) -> Table {
         table.push([shelf.into()]);
     }
     table
+}
+
+/// What programs get is not what spreadsheets get.
+fn stock(only: Option<Value>) -> Reply {
+    let mut rows = Table::new([Column::new("thing", "Thing")], "");
+    rows.push(["box".into()]);
+    rows.push(["tape".into()]);
+    Reply::Report {
+        value: json!({"only": only, "things": ["box", "tape"]}),
+        text: "a box and tape".to_owned(),
+        rows,
+    }
 }
 
 fn clear(context: &Context) -> Result<&'static str, HelperError> {

@@ -15,6 +15,7 @@
 //! - [`program`]: the program around a shell, in which each helper is a command.
 //! - [`helper`]: functions, objects and magics as data.
 //! - [`output`]: what they give, and how it is written; `pager`: what is longer than the terminal.
+//! - [`dates`]: times as people type them.
 //! - [`child`]: programs that helpers run.
 //! - `terminal`: the line editor; `completion`: what it offers.
 //! - `shell`: a run, from the banner to the end of the session.
@@ -26,6 +27,7 @@ mod catalogue;
 pub mod child;
 mod completion;
 mod console;
+pub mod dates;
 mod engine;
 pub mod helper;
 mod interrupt;

@@ -54,6 +54,15 @@ pub enum Reply {
         /// For people, in lines; what came from elsewhere is escaped in it.
         text: String,
     },
+    /// The same, of which spreadsheets get rows.
+    Report {
+        /// For programs.
+        value: Value,
+        /// For people, as above.
+        text: String,
+        /// For spreadsheets.
+        rows: Table,
+    },
 }
 
 impl Reply {
@@ -64,7 +73,9 @@ impl Reply {
             (Self::Table(table), Format::Table) => table.for_people(view),
             (Self::Record(record), Format::Table) => record.for_people(view),
             (Self::Value(value), Format::Table) => people(value, view),
-            (Self::Shown { text, .. }, Format::Table) => format!("{text}\n"),
+            (Self::Shown { text, .. } | Self::Report { text, .. }, Format::Table) => {
+                format!("{text}\n")
+            }
             (reply, Format::Json) => json(reply),
             (reply, Format::Csv) => csv::write(reply),
         }
@@ -74,7 +85,9 @@ impl Reply {
     pub fn to_value(&self) -> Value {
         match self {
             Self::Nothing => Value::Null,
-            Self::Value(value) | Self::Shown { value, .. } => value.clone(),
+            Self::Value(value) | Self::Shown { value, .. } | Self::Report { value, .. } => {
+                value.clone()
+            }
             Self::Table(table) => table.to_value(),
             Self::Record(record) => record.to_value(),
         }
@@ -86,7 +99,9 @@ impl Serialize for Reply {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match self {
             Self::Nothing => serializer.serialize_unit(),
-            Self::Value(value) | Self::Shown { value, .. } => value.serialize(serializer),
+            Self::Value(value) | Self::Shown { value, .. } | Self::Report { value, .. } => {
+                value.serialize(serializer)
+            }
             Self::Table(table) => table.serialize(serializer),
             Self::Record(record) => record.serialize(serializer),
         }

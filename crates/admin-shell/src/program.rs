@@ -32,6 +32,7 @@ use crate::{
     output::{Format, Reply},
     shell::signals,
 };
+use arguments::{Explained, MapFlag};
 use session_client::Clock;
 
 /// The exit code of wrong usage, as clap has it.
@@ -49,7 +50,7 @@ pub struct Program {
     groups: Vec<(String, String)>,
     /// Further names of helpers: words of the command line, and the helper.
     also: Vec<(Vec<String>, String)>,
-    parameters: Vec<(String, String)>,
+    parameters: Explained,
 }
 
 impl Builder {
@@ -61,7 +62,7 @@ impl Builder {
             examples: Vec::new(),
             groups: Vec::new(),
             also: Vec::new(),
-            parameters: Vec::new(),
+            parameters: Explained::default(),
         }
     }
 }
@@ -75,7 +76,30 @@ impl Program {
 
     /// Says what a parameter is, for all helpers that have it.
     pub fn parameter(mut self, name: &str, help: &str) -> Self {
-        self.parameters.push((name.to_owned(), help.to_owned()));
+        self.parameters
+            .help
+            .push((name.to_owned(), help.to_owned()));
+        self
+    }
+
+    /// Makes a parameter an argument also where it has a default: what a command is nearly always given needs no flag.
+    pub fn argument(mut self, name: &str) -> Self {
+        self.parameters.arguments.push(name.to_owned());
+        self
+    }
+
+    /// Lets a parameter that is a map be given as flags, one for each of its keys: the key, what its value is called (nothing for
+    /// a switch), and what it is. A flag may be given again, so its value is a list of texts; that of a switch is true. Where
+    /// none is given the parameter is none.
+    pub fn flags(mut self, name: &str, flags: &[(&str, &str, &str)]) -> Self {
+        let flags = flags.iter().map(|(key, value, help)| MapFlag {
+            key: (*key).to_owned(),
+            value_name: (!value.is_empty()).then(|| (*value).to_owned()),
+            help: (*help).to_owned(),
+        });
+        self.parameters
+            .maps
+            .push((name.to_owned(), flags.collect()));
         self
     }
 
@@ -122,7 +146,8 @@ impl Program {
             ));
         }
         let format = matches.get_one::<Format>("format").copied();
-        run(helper, matches, &context, format.unwrap_or_default())
+        let format = format.unwrap_or_default();
+        run(helper, &self.parameters, matches, &context, format)
     }
 
     /// Gives each command's words and its helper.
@@ -183,8 +208,14 @@ impl Program {
 }
 
 /// Runs a helper, and shows what it gives.
-fn run(helper: &Helper, matches: &ArgMatches, context: &Context, format: Format) -> ExitCode {
-    let given = arguments::given(&helper.signature, matches);
+fn run(
+    helper: &Helper,
+    explained: &Explained,
+    matches: &ArgMatches,
+    context: &Context,
+    format: Format,
+) -> ExitCode {
+    let given = arguments::given(&helper.signature, matches, explained);
     let done = call(helper, context, given);
     if context.is_interrupted() {
         if let Ok(reply) = &done {

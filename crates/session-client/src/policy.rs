@@ -23,7 +23,7 @@ use std::{
 
 use layered_config::{FileError, Layer, Layers, UnknownKey, ValueError};
 use nix::unistd::Uid;
-use session_model::{ComponentName, Policy};
+use session_model::{ComponentName, Policy, id::spellings};
 
 use crate::{Credential, state_folder};
 
@@ -106,7 +106,10 @@ impl Policies {
     /// Gives what is asked of the shells of a component.
     pub fn of(&self, component: &ComponentName) -> Policy {
         let default = &self.default;
-        let own = self.of.get(component).unwrap_or(default);
+        let own = spellings(component.as_str())
+            .into_iter()
+            .find_map(|name| self.of.iter().find(|(known, _)| known.as_str() == name))
+            .map_or(default, |(_, rules)| rules);
         Policy {
             reason_required: own.reason_required.or(default.reason_required) == Some(true),
             fail_closed: own.fail_closed.or(default.fail_closed) == Some(true),

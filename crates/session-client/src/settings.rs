@@ -2,7 +2,7 @@
 
 use std::{ffi::OsString, path::PathBuf, time::Duration};
 
-use session_model::ComponentName;
+use session_model::{ComponentName, id::spellings};
 
 use crate::{
     Credential,
@@ -142,11 +142,11 @@ impl Reading<'_> {
 
     /// A component's own variable wins over the one for all.
     fn switch(&mut self, component: &ComponentName) -> Switch {
-        let own = component.as_str().to_ascii_uppercase().replace('-', "_");
-        for name in [
-            format!("{own}_SESSION_ENABLED"),
-            "MAHAVISHNU_SESSION_ENABLED".to_owned(),
-        ] {
+        let own = spellings(component.as_str());
+        let own = own.iter().map(|own| own.to_ascii_uppercase().replace('-', "_"));
+        let all = "MAHAVISHNU".to_owned();
+        for prefix in own.chain([all]) {
+            let name = format!("{prefix}_SESSION_ENABLED");
             if let Some(on) = self.boolean(&name) {
                 return if on {
                     Switch::On
@@ -217,6 +217,13 @@ mod tests {
         );
         let own = ("SESSION_BUDDY_SESSION_ENABLED", "On");
         assert_eq!(switched_off_by("session-buddy", &[all, own]), None);
+        let other_spelling = ("AKASHA_SESSION_ENABLED", "off");
+        assert_eq!(
+            switched_off_by("akosha", &[other_spelling]).as_deref(),
+            Some("AKASHA_SESSION_ENABLED=false")
+        );
+        let own = ("AKOSHA_SESSION_ENABLED", "on");
+        assert_eq!(switched_off_by("akosha", &[other_spelling, own]), None);
     }
 
     #[test]

@@ -4,6 +4,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::{
+    id::spellings,
     field::{FieldErrors, Place},
     timestamp::Timestamp,
     words::SessionStatus,
@@ -83,7 +84,13 @@ impl SessionFilter {
         }
         match name {
             "type" => self.session_type.extend(alternatives().map(str::to_owned)),
-            "component" => self.component.extend(alternatives().map(str::to_owned)),
+            "component" => {
+                for spelling in alternatives().flat_map(spellings) {
+                    if !self.component.iter().any(|known| known == spelling) {
+                        self.component.push(spelling.to_owned());
+                    }
+                }
+            }
             "user" => self.user.extend(alternatives().map(str::to_owned)),
             "status" => {
                 for word in alternatives() {
@@ -201,6 +208,14 @@ mod tests {
             SessionFilter::from_pairs(filter.to_pairs().iter().map(|(n, v)| (*n, v.as_str()))),
             Ok(filter)
         );
+    }
+
+    #[test]
+    fn a_component_is_meant_in_all_its_spellings() {
+        for typed in ["akasha", "akosha", "akosha,akasha"] {
+            let filter = SessionFilter::from_pairs([("component", typed)]).unwrap();
+            assert_eq!(filter.component, ["akosha", "akasha"], "{typed}");
+        }
     }
 
     #[test]

@@ -114,6 +114,23 @@ inline_schema!(EventId, {
     })
 });
 
+/// Components that documents and older programs spell in several ways, the first of them right.
+const SPELLINGS: [[&str; 2]; 1] = [["akosha", "akasha"]];
+
+/// Gives all spellings of a component's name, the right one first: all of them mean the same component, wherever a person or a
+/// variable names one. What a sender says it is, is kept as it was sent.
+///
+/// ```
+/// use session_model::id::spellings;
+///
+/// assert_eq!(spellings("akasha"), ["akosha", "akasha"]);
+/// assert_eq!(spellings("billing"), ["billing"]);
+/// ```
+pub fn spellings(component: &str) -> Vec<&str> {
+    let known = SPELLINGS.iter().find(|known| known.contains(&component));
+    known.map_or_else(|| vec![component], |known| known.to_vec())
+}
+
 /// The id of a session: at most 200 code points without U+0000. Ours have the form of [`SessionId::of_start`].
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(transparent)]

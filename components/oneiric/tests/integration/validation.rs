@@ -109,3 +109,34 @@ fn what_the_server_takes_is_right() {
     state/config.yaml,6,headers_mx,unknown key,headers_max
     ");
 }
+
+#[test]
+fn akoshas_settings_are_known_in_both_spellings() {
+    let user = User::new().variable("AKOSHA_SESSIONS_MAX", "0");
+    user.write(
+        "project/settings/akosha.yaml",
+        "servers: [\"http://ops-1:8678\"]\nservrs: x\n",
+    );
+    for name in ["akosha", "akasha"] {
+        let format = ["--format", "csv"];
+        let validate = ["config", "validate", "--component", name];
+        let ran = user.run(&[&validate[..], &format].concat()).with_code(1);
+        insta::allow_duplicates! {
+            insta::assert_snapshot!(ran.output, @r#"
+            file,line,key,problem,suggestion
+            project/settings/akosha.yaml,2,servrs,unknown key,servers
+            environment variable AKOSHA_SESSIONS_MAX,,sessions_max,"expected an integer from 1 to 10000000, found ""0""",
+            "#);
+        }
+        let show = ["show-config", "--component", name];
+        let ran = user.run(&[&show[..], &format].concat());
+        insta::allow_duplicates! {
+            insta::assert_snapshot!(ran.output, @r#"
+            key,value,origin,beats,about
+            servers,http://ops-1:8678,project/settings/akosha.yaml:1,0,the servers that are asked when none is named; else the one of this user
+            servrs,x,project/settings/akosha.yaml:2,0,
+            sessions_max,0,environment variable AKOSHA_SESSIONS_MAX,1,"how many sessions are read of a server, the newest of them"
+            "#);
+        }
+    }
+}

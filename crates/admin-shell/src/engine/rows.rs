@@ -22,23 +22,30 @@ pub(super) struct Row(Arc<Record>);
 
 /// Plain data that is shown in a way of its own.
 #[derive(Clone)]
-pub(super) struct Shown(Arc<(Value, String)>);
+pub(super) struct Shown(Arc<Plain>);
+
+struct Plain {
+    value: Value,
+    text: String,
+    /// What spreadsheets get, where that is something else.
+    rows: Option<Table>,
+}
 
 impl Shown {
-    pub(super) fn new(value: Value, text: String) -> Self {
-        Self(Arc::new((value, text)))
+    pub(super) fn new(value: Value, text: String, rows: Option<Table>) -> Self {
+        Self(Arc::new(Plain { value, text, rows }))
     }
 
     pub(super) fn to_reply(&self) -> Reply {
-        let (value, text) = &*self.0;
-        Reply::Shown {
-            value: value.clone(),
-            text: text.clone(),
+        let (value, text) = (self.0.value.clone(), self.0.text.clone());
+        match self.0.rows.clone() {
+            Some(rows) => Reply::Report { value, text, rows },
+            None => Reply::Shown { value, text },
         }
     }
 
     fn get(&self, key: &str) -> Fallible<Dynamic> {
-        let value = self.0.0.get(key).cloned();
+        let value = self.0.value.get(key).cloned();
         value.map(values::of_value).ok_or_else(|| missing(key))
     }
 }

@@ -72,7 +72,8 @@ pub(super) fn of_reply(reply: Reply) -> Dynamic {
     match reply {
         Reply::Nothing => Dynamic::UNIT,
         Reply::Value(value) => of_value(value),
-        Reply::Shown { value, text } => Dynamic::from(Shown::new(value, text)),
+        Reply::Shown { value, text } => Dynamic::from(Shown::new(value, text, None)),
+        Reply::Report { value, text, rows } => Dynamic::from(Shown::new(value, text, Some(rows))),
         Reply::Table(table) => Dynamic::from(Rows::new(table)),
         Reply::Record(record) => Dynamic::from(Row::new(record)),
     }

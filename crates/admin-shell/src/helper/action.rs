@@ -83,7 +83,7 @@ plain!(
     Value
 );
 
-/// A function that can be a helper: up to four arguments of types that JSON can give, [`Context`] before them where it
+/// A function that can be a helper: up to six arguments of types that JSON can give, [`Context`] before them where it
 /// wants that. `Marker` tells these kinds of functions apart and is never written.
 pub trait IntoAction<Marker>: 'static {
     /// How many arguments it takes.
@@ -146,3 +146,5 @@ actions!(1 A 0);
 actions!(2 A 0 B 1);
 actions!(3 A 0 B 1 C 2);
 actions!(4 A 0 B 1 C 2 D 3);
+actions!(5 A 0 B 1 C 2 D 3 E 4);
+actions!(6 A 0 B 1 C 2 D 3 E 4 F 5);

@@ -9,7 +9,7 @@ use super::{Reply, Table};
 pub(super) fn write(reply: &Reply) -> String {
     match reply {
         Reply::Nothing => String::new(),
-        Reply::Table(table) => lines(table),
+        Reply::Table(table) | Reply::Report { rows: table, .. } => lines(table),
         Reply::Record(record) => {
             let (keys, values): (Vec<&str>, Vec<_>) = record.columns().unzip();
             [header(keys), line(values.into_iter().map(cell))].concat()

@@ -28,6 +28,10 @@ fn a_helper_is_a_command_with_the_same_output() {
         (vec!["pack", "7"], "pack(7)"),
         (vec!["list-shelves"], "list_shelves()"),
         (vec!["shelf", "list", "--count", "4"], "list_shelves(4)"),
+        (
+            vec!["stock", "--shelf", "7", "--shelf", "8", "--fresh"],
+            "stock(only=#{shelf: ['7', '8'], fresh: true})",
+        ),
     ] {
         for format in ["table", "json", "csv"] {
             let command: Vec<_> = arguments
@@ -43,6 +47,25 @@ fn a_helper_is_a_command_with_the_same_output() {
         depot(&["list-shelves", "--count", "0"]).errors,
         "no shelves\n"
     );
+}
+
+#[test]
+fn a_report_is_another_thing_for_people_programs_and_spreadsheets() {
+    let stock = |format| depot(&["stock", "--format", format]).succeeded();
+    assert_eq!(stock("table"), "a box and tape\n");
+    assert_eq!(stock("csv"), "thing\nbox\ntape\n");
+    let read: serde_json::Value = serde_json::from_str(&stock("json")).unwrap();
+    assert_eq!(
+        read,
+        serde_json::json!({"only": null, "things": ["box", "tape"]})
+    );
+    let script = [
+        "shell",
+        "--no-tracking",
+        "-c",
+        "let s = stock(); print(s.things[1])",
+    ];
+    assert_eq!(depot(&script).succeeded(), "tape\n");
 }
 
 #[test]
