@@ -12,6 +12,7 @@ mod aggregate;
 mod calendar;
 mod facts;
 pub mod lengths;
+pub(crate) mod packed;
 pub mod request;
 pub mod rows;
 mod tally;

@@ -2,7 +2,7 @@
 
 use session_model::SessionStatus;
 
-use super::{Facts, QUARTER_MICROS, QUARTERS_PER_DAY, Tally, lengths};
+use super::{Facts, QUARTER_MICROS, QUARTERS_PER_DAY, Tally, lengths, packed};
 
 /// Sums over sessions. All of it but `last_start` can be taken back.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -69,6 +69,50 @@ impl Aggregate {
         self.last_start = self.last_start.max(other.last_start);
         self.lengths.add_all(&other.lengths, 1);
         self.quarters.add_all(&other.quarters, 1);
+    }
+
+    /// Writes sums of at least one session. The latest start is told from `origin` on, to be short.
+    pub fn pack(&self, origin: i64, bytes: &mut Vec<u8>) {
+        let last_start = self.last_start.expect("it is of some session");
+        for number in [
+            self.sessions,
+            self.active,
+            self.lost,
+            self.failed,
+            self.seconds,
+            self.quality_nanos,
+            last_start - origin,
+        ] {
+            packed::put_signed(bytes, number);
+        }
+        for tally in [&self.lengths, &self.quarters] {
+            let tally = tally.to_bytes();
+            packed::put(bytes, tally.len() as u64);
+            bytes.extend(tally);
+        }
+    }
+
+    /// Reads what [`Self::pack`] wrote and goes on behind it; `None` of anything else.
+    pub fn unpack(origin: i64, bytes: &mut &[u8]) -> Option<Self> {
+        let mut number = || packed::take_signed(bytes);
+        let (sessions, active, lost) = (number()?, number()?, number()?);
+        let (failed, seconds, quality_nanos) = (number()?, number()?, number()?);
+        let last_start = Some(number()?.checked_add(origin)?);
+        let mut tally = || {
+            let length = packed::take(bytes)?;
+            Tally::from_bytes(packed::take_bytes(bytes, length)?)
+        };
+        Some(Self {
+            sessions,
+            active,
+            lost,
+            failed,
+            seconds,
+            quality_nanos,
+            last_start,
+            lengths: tally()?,
+            quarters: tally()?,
+        })
     }
 
     /// Gives how many are closed.

@@ -381,7 +381,7 @@ impl Desk {
     }
 
     /// Begins anew on the same store, as a server does that was restarted after a while.
-    fn restart(&mut self) {
+    pub(crate) fn restart(&mut self) {
         self.clock.advance(600);
         self.tracker = self
             .tracker

@@ -74,9 +74,15 @@ async fn each_change_of_the_sums_is_named() {
             "column failed is 0, and by the sessions 1",
         ),
         (
-            "UPDATE rollup_users SET lengths = x'00'",
-            "rollup_users: day 2026-02-06, {}, user 1",
+            "UPDATE rollup_users SET members = substr(members, 1, 5)",
+            "rollup_users: day 2026-02-06, chain 1, users from 0 to 31",
             "it cannot be read",
+        ),
+        (
+            // The third byte is how many bytes follow, the fourth how many sessions: two for each.
+            "UPDATE rollup_users SET members = CAST(substr(members, 1, 3) || x'08' || substr(members, 5) AS BLOB)",
+            "rollup_users: day 2026-02-06, {}, user 1",
+            "column sessions is 4, and by the sessions 3",
         ),
         (
             "DELETE FROM rollup_users",
@@ -95,18 +101,34 @@ async fn each_change_of_the_sums_is_named() {
             "no session belongs to it",
         ),
         (
-            "UPDATE rollup_user_months SET days = 3",
-            "rollup_user_months: month 2026-02, {}, user 1",
-            "column days is 3, and by the sessions 32",
+            "UPDATE rollup_presence SET members = CAST(substr(members, 1, 2) || x'02' AS BLOB)",
+            "rollup_presence: quarter 88 of day 2026-02-06, chain 1",
+            "user 1 of series 1 is missing",
+        ),
+        (
+            "UPDATE rollup_presence SET quarter = quarter - 96",
+            "rollup_presence: quarter 88 of day 2026-02-05, chain 1",
+            "no session belongs to it",
+        ),
+        (
+            "INSERT INTO rollup_journal (changes) VALUES (x'0202')",
+            "rollup_journal",
+            "it cannot be read",
+        ),
+        (
+            // Chain 1, series 1, user 1, a session more at 1970-01-01T00:00Z.
+            "INSERT INTO rollup_journal (changes) VALUES (x'02020202020000000000000000')",
+            "rollup_quarters: quarter 0 of day 1970-01-01, {}",
+            "no session belongs to it",
         ),
         (
             "DELETE FROM rollup_errors",
-            "rollup_errors: day 2026-02-06, {}, error text efaedab6",
+            "rollup_errors: day 2026-02-06, {}, error 1",
             "it is missing",
         ),
         (
             "UPDATE error_messages SET message = 'none'",
-            "rollup_errors: day 2026-02-06, {}, error text efaedab6",
+            "rollup_errors: error 1, as of 2026-02-06",
             "another text",
         ),
         (
@@ -127,7 +149,8 @@ async fn sums_are_made_anew_from_the_sessions() {
     let folder = tempfile::tempdir().unwrap();
     let path = tampered(
         folder.path(),
-        "DELETE FROM rollup_quarters; UPDATE rollup_days SET sessions = 7; INSERT INTO rollup_errors VALUES (0, 1, 1, x'00', 5)",
+        "DELETE FROM rollup_quarters; UPDATE rollup_days SET sessions = 7; INSERT INTO rollup_errors VALUES (0, 1, 1, 7, 5);
+         UPDATE error_messages SET message = 'none'; INSERT INTO rollup_journal (changes) VALUES (x'00')",
     )
     .await;
     assert!(verify(&path).is_err());
@@ -140,9 +163,9 @@ async fn a_database_of_an_older_server_gets_its_sums_when_it_is_opened() {
     let folder = tempfile::tempdir().unwrap();
     let path = tampered(
         folder.path(),
-        "DROP TABLE rollup_quarters; DROP TABLE rollup_days; DROP TABLE rollup_users; DROP TABLE rollup_user_months;
-         DROP TABLE rollup_errors; DROP TABLE series; DROP TABLE usernames; DROP TABLE error_messages;
-         DROP INDEX sessions_with_error; DELETE FROM migrations WHERE name = 'rollups'",
+        "DROP TABLE rollup_quarters; DROP TABLE rollup_days; DROP TABLE rollup_users; DROP TABLE rollup_presence;
+         DROP TABLE rollup_errors; DROP TABLE rollup_journal; DROP TABLE series; DROP TABLE usernames; DROP TABLE error_messages;
+         DROP INDEX sessions_with_error; DELETE FROM migrations WHERE name IN ('rollups', 'rollup_journal')",
     )
     .await;
     assert_eq!(verify(&path).unwrap().rollups, 0);

@@ -1,24 +1,31 @@
 //! Sums over sessions, by time, component, kind and user.
 //!
-//! - [`Sums`]: sums in memory, by the keys of the tables; a transaction's changes, or a day's sessions.
-//! - [`names`]: short keys for components, kinds and account names.
+//! A commit only appends to [`journal`] what it changes of the sums, which dirties one page, however many users and days
+//! the changes are about. Once in a while that is added to the tables, in the transaction of some commit. Whoever reads
+//! adds up tables and journal, so answers are exact at any time.
+//!
+//! - [`Change`]: what a session's change changes of the sums.
+//! - [`Sums`]: sums in memory, by the keys of the tables; of a journal, or of the sessions of a day.
+//! - [`names`]: short keys for components, kinds, account names and error texts.
+//! - [`tables`]: sums by quarter and by day. [`users`]: by day and user. [`presence`]: who began anything in a quarter.
 //! - [`write`]: adds sums to the tables. [`read`]: answers questions.
 //! - [`whole`]: makes the tables anew from the sessions, and compares them with them.
 
+mod journal;
 mod names;
+mod presence;
 mod read;
 mod tables;
+mod users;
 mod whole;
 mod write;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use rusqlite::Connection;
-use sha2::{Digest as _, Sha256};
-
+use self::users::{Block, BlockKey, Member};
 use crate::analytics::{Aggregate, Facts, QUARTER_MICROS, QUARTERS_PER_DAY, Tally};
 
-pub(super) use names::Names;
+pub(super) use journal::Journal;
 pub(super) use read::{analyze, facts};
 pub(super) use whole::{CompareError, compare, exist, rebuild};
 
@@ -30,10 +37,9 @@ const DAY_MICROS: i64 = QUARTER_MICROS * QUARTERS_PER_DAY;
 enum Grain {
     Quarter,
     Day,
-    User,
 }
 
-/// The key of a row of sums; `user` is 0 where the grain has none.
+/// The key of a row of sums.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Key {
     grain: Grain,
@@ -41,17 +47,17 @@ struct Key {
     at: i64,
     chain: i64,
     series: i64,
-    user: i64,
 }
 
-/// The key of the days of a month on which a user's sessions began.
+/// The key of those who began a session in a quarter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct MonthKey {
-    month: i64,
+struct PresenceKey {
+    quarter: i64,
     chain: i64,
-    series: i64,
-    user: i64,
 }
+
+/// Series and users, in this order.
+type Presence = BTreeSet<(i64, i64)>;
 
 /// The key of a count of sessions with an error text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -59,113 +65,137 @@ struct ErrorKey {
     day: i64,
     chain: i64,
     series: i64,
-    digest: Digest,
+    error: i64,
 }
 
-/// The first half of an error text's SHA-256.
-type Digest = [u8; 16];
+/// How many sessions have each error text, by its key; none with a count of zero.
+type Errors = BTreeMap<i64, i64>;
+
+/// What a session's change changes of the sums.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Change {
+    chain: i64,
+    series: i64,
+    user: i64,
+    /// When the session began, microseconds since 1970.
+    start: i64,
+    /// What is added. Less than nothing of what the session no longer is.
+    sums: Aggregate,
+    errors: Errors,
+}
+
+/// The short keys of a session's names.
+#[derive(Clone, Copy)]
+struct Keys {
+    chain: i64,
+    series: i64,
+    user: i64,
+}
+
+impl Change {
+    /// Counts a session that was counted as `before` says, if it was. An error text comes with its key.
+    fn of(keys: Keys, before: Option<(&Facts, Option<i64>)>, now: (&Facts, Option<i64>)) -> Self {
+        let (now, error) = now;
+        let (mut sums, mut errors) = (Aggregate::default(), Errors::new());
+        sums.add(now);
+        errors.extend(error.map(|error| (error, 1)));
+        if let Some((before, error)) = before {
+            sums.take_back(before);
+            add_errors(&mut errors, error.map(|error| (error, -1)));
+        }
+        let Keys {
+            chain,
+            series,
+            user,
+        } = keys;
+        Self {
+            chain,
+            series,
+            user,
+            start: now.start_time.as_micros(),
+            sums,
+            errors,
+        }
+    }
+
+    const fn day(&self) -> i64 {
+        self.start.div_euclid(DAY_MICROS)
+    }
+
+    const fn quarter(&self) -> i64 {
+        self.start.div_euclid(QUARTER_MICROS)
+    }
+
+    /// Tells whether it is about a session that was not counted before.
+    const fn begins(&self) -> bool {
+        self.sums.sessions > 0
+    }
+}
+
+/// Adds counts; what comes to zero is gone.
+fn add_errors(errors: &mut Errors, others: impl IntoIterator<Item = (i64, i64)>) {
+    for (error, count) in others {
+        let sum = errors.entry(error).or_default();
+        *sum += count;
+        if *sum == 0 {
+            errors.remove(&error);
+        }
+    }
+}
 
 /// Sums in memory.
 #[derive(Debug, Default)]
-pub(super) struct Sums {
+struct Sums {
     rows: BTreeMap<Key, Aggregate>,
-    months: BTreeMap<MonthKey, u32>,
+    users: BTreeMap<BlockKey, Block>,
+    presence: BTreeMap<PresenceKey, Presence>,
     errors: BTreeMap<ErrorKey, i64>,
-    messages: BTreeMap<Digest, String>,
 }
 
 impl Sums {
-    /// Counts a session that was counted as `before` says, if it was.
-    pub(super) fn change(
-        &mut self,
-        connection: &Connection,
-        names: &mut Names,
-        chain: i64,
-        before: Option<&Facts>,
-        now: &Facts,
-    ) -> rusqlite::Result<()> {
-        if before == Some(now) {
-            return Ok(());
-        }
-        let series = names.series(connection, &now.component_name, &now.session_type)?;
-        let user = names.user(connection, &now.username)?;
-        self.count(chain, series, user, before, now);
-        Ok(())
-    }
-
-    fn count(&mut self, chain: i64, series: i64, user: i64, before: Option<&Facts>, now: &Facts) {
-        let start = now.start_time.as_micros();
-        let (quarter, day) = (
-            start.div_euclid(QUARTER_MICROS),
-            start.div_euclid(DAY_MICROS),
-        );
-        let mut change = Aggregate::default();
-        change.add(now);
-        if let Some(before) = before {
-            change.take_back(before);
-        }
+    fn add(&mut self, change: &Change) {
+        let Change {
+            chain,
+            series,
+            user,
+            ..
+        } = *change;
+        let (quarter, day) = (change.quarter(), change.day());
         // The key of a quarter says which one it is.
         let of_quarter = Aggregate {
             quarters: Tally::default(),
-            ..change.clone()
+            ..change.sums.clone()
         };
-        for (grain, at, user, change) in [
-            (Grain::Quarter, quarter, 0, &of_quarter),
-            (Grain::Day, day, 0, &change),
-            (Grain::User, day, user, &change),
+        for (grain, at, sums) in [
+            (Grain::Quarter, quarter, &of_quarter),
+            (Grain::Day, day, &change.sums),
         ] {
             let key = Key {
                 grain,
                 at,
                 chain,
                 series,
-                user,
             };
-            self.rows.entry(key).or_default().add_all(change);
+            self.rows.entry(key).or_default().add_all(sums);
         }
-        if before.is_none() {
-            let (month, bit) = month_of(day);
-            let key = MonthKey {
-                month,
-                chain,
-                series,
-                user,
-            };
-            *self.months.entry(key).or_default() |= bit;
+        let block = self
+            .users
+            .entry(BlockKey::of(day, user, chain))
+            .or_default();
+        let of_user = block.entry(Member { user, series }).or_default();
+        of_user.add(&change.sums, &change.errors);
+        if change.begins() {
+            let there = self.presence.entry(PresenceKey { quarter, chain });
+            there.or_default().insert((series, user));
         }
-        let mut count_error = |error: &Option<String>, sign| {
-            let Some(message) = error else { return };
-            let digest = digest_of(message);
+        for (error, count) in &change.errors {
             let key = ErrorKey {
                 day,
                 chain,
                 series,
-                digest,
+                error: *error,
             };
-            *self.errors.entry(key).or_default() += sign;
-            self.messages
-                .entry(digest)
-                .or_insert_with(|| message.clone());
-        };
-        if before.map(|before| &before.error) != Some(&now.error) {
-            count_error(&now.error, 1);
-            if let Some(before) = before {
-                count_error(&before.error, -1);
-            }
+            *self.errors.entry(key).or_default() += count;
         }
     }
-}
-
-/// Gives the month of a day, and the day's bit in it.
-fn month_of(day: i64) -> (i64, u32) {
-    let date = crate::analytics::date(day);
-    let month = i64::from(date.year()) * 12 + i64::from(date.month()) - 1;
-    (month, 1 << (date.day() - 1))
-}
-
-fn digest_of(message: &str) -> Digest {
-    let whole: [u8; 32] = Sha256::digest(message.as_bytes()).into();
-    let mut half = [0; 16];
-    half.copy_from_slice(&whole[..16]);
-    half
 }

@@ -39,6 +39,13 @@ const MIGRATIONS: &[Migration] = &[
         number: 3,
         name: "rollups",
         sql: include_str!("migrations/0003_rollups.sql"),
+        // The next step fills these tables.
+        fill: nothing,
+    },
+    Migration {
+        number: 4,
+        name: "rollup_journal",
+        sql: include_str!("migrations/0004_rollup_journal.sql"),
         fill: |connection| rollup::rebuild(connection).map(drop),
     },
 ];

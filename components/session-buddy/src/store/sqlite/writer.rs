@@ -23,7 +23,7 @@ use uuid::Uuid;
 use super::{
     OpenError, connection, notes,
     place::{Place, PlaceError},
-    rollup::Names,
+    rollup::Journal,
     status::Status,
     verify,
     writing::{Head, WriteError, Writing},
@@ -93,8 +93,8 @@ struct Chain {
     key: i64,
     uuid: Uuid,
     head: Head,
-    /// Keys that its transactions gave. They go with it when one fails.
-    names: Names,
+    /// What its transactions change of the sums. It goes with the connection when one fails.
+    journal: Journal,
 }
 
 impl Writer {
@@ -140,7 +140,19 @@ impl Writer {
             self.status.taken(count);
             self.commit(batch);
         }
-        if let Some(chain) = self.chain.take() {
+        if let Some(mut chain) = self.chain.take() {
+            if let Err(error) = self
+                .place
+                .check()
+                .map_err(OpenError::from)
+                .and_then(|()| Ok(chain.settle()?))
+            {
+                // The next writer does it.
+                error!(
+                    "The journal of the sums could not be added to them: {}",
+                    super::chain_of_causes(&error)
+                );
+            }
             match connection::checkpoint(&chain.connection) {
                 Ok(true) => {}
                 // The WAL holds everything; the next start reads it.
@@ -309,12 +321,15 @@ impl Chain {
                 ))
             })
             .optional()?;
-        Ok(last.map(|(key, uuid, seq, hash)| Self {
+        let Some((key, uuid, seq, hash)) = last else {
+            return Ok(None);
+        };
+        Ok(Some(Self {
+            journal: Journal::load(&connection)?,
             connection,
             key,
             uuid,
             head: Head { seq, hash },
-            names: Names::default(),
         }))
     }
 
@@ -325,6 +340,13 @@ impl Chain {
             seq: self.head.seq,
             chain_hash: self.head.hash,
         }
+    }
+
+    /// Adds what the journal of the sums has to them, so that a database at rest has an empty one.
+    fn settle(&mut self) -> rusqlite::Result<()> {
+        let transaction = self.connection.transaction()?;
+        self.journal.settle(&transaction)?;
+        transaction.commit()
     }
 
     /// Writes groups in one transaction. On an error nothing of them is written. A session whose record is damaged does
@@ -338,7 +360,7 @@ impl Chain {
             self.key,
             self.uuid,
             self.head,
-            &mut self.names,
+            &mut self.journal,
         );
         let mut make = |work| match work {
             Work::Changes(changes) => changes

@@ -12,7 +12,7 @@ use uuid::Uuid;
 
 use super::{
     chain_of_causes, notes,
-    rollup::{Names, Sums},
+    rollup::Journal,
     row::{CHANGING, COLUMNS, Places, Row, cell, chain_of, record_key},
 };
 use crate::{
@@ -90,8 +90,7 @@ pub(super) struct Writing<'a> {
     chain: i64,
     uuid: Uuid,
     head: Head,
-    names: &'a mut Names,
-    sums: Sums,
+    journal: &'a mut Journal,
 }
 
 impl<'a> Writing<'a> {
@@ -101,22 +100,21 @@ impl<'a> Writing<'a> {
         chain: i64,
         uuid: Uuid,
         head: Head,
-        names: &'a mut Names,
+        journal: &'a mut Journal,
     ) -> Self {
         Self {
             transaction,
             chain,
             uuid,
             head,
-            names,
-            sums: Sums::default(),
+            journal,
         }
     }
 
     /// Writes what the changes come to in sums, and gives the end of the chain as it will be once the transaction is
     /// committed.
     pub(super) fn finish(self) -> rusqlite::Result<Head> {
-        self.sums.write(self.transaction)?;
+        self.journal.write(self.transaction)?;
         Ok(self.head)
     }
 
@@ -129,8 +127,7 @@ impl<'a> Writing<'a> {
     }
 
     fn count(&mut self, chain: i64, before: Option<&Facts>, now: &Facts) -> rusqlite::Result<()> {
-        self.sums
-            .change(self.transaction, self.names, chain, before, now)
+        self.journal.count(self.transaction, chain, before, now)
     }
 
     /// Makes a change, unless what is on record of its session is damaged, which concerns nobody else.

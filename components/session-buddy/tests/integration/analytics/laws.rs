@@ -1,14 +1,18 @@
 //! Laws, held after random changes to random sessions.
 
+use std::sync::Arc;
+
 use jiff::tz::TimeZone;
 use proptest::{prelude::*, sample::select};
 use serde_json::{Value, json};
 use session_buddy::{
     analytics::{Calendar, Findings, Question, Scope, Unit, Wanted},
+    liveness::Liveness,
     store::{
         ListQuery, Note,
         sqlite::{SqliteStore, verify::verify},
     },
+    tracker::Tracker,
 };
 use session_model::{
     Counters, Field, SessionEndEvent, SessionFilter, SessionHeartbeatEvent, SessionRecord,
@@ -60,6 +64,9 @@ fn instant() -> impl Strategy<Value = Timestamp> {
         Timestamp::from_micros(spot.as_micros() + near).unwrap_or(spot)
     })
 }
+
+/// How much happens before and after a restart.
+const STEPS: std::ops::Range<usize> = 0..30;
 
 /// What one session is.
 #[derive(Clone, Debug)]
@@ -183,6 +190,20 @@ fn perform(desk: &Desk, number: usize, role: &Role, step: &Step) {
     }
 }
 
+/// Stops the server and starts another on its database. So what was in the journal is in the tables, and what comes is not.
+fn reopened(desk: Desk) -> Desk {
+    desk.runtime.block_on(desk.store.close()).unwrap();
+    let path = desk.folder.path().join("sessions.db");
+    let store = Arc::new(SqliteStore::open(&path, &desk.clock.clock()).unwrap());
+    let liveness = Liveness::new(desk.clock.monotonic());
+    let tracker = Tracker::new(Arc::clone(&store) as _, desk.clock.clock());
+    Desk {
+        tracker: tracker.with_liveness(liveness),
+        store,
+        ..desk
+    }
+}
+
 fn question() -> impl Strategy<Value = Question> {
     let some = |names: &'static [&'static str]| {
         prop::collection::vec(select(names).prop_map(str::to_owned), 0..2)
@@ -249,7 +270,7 @@ fn ask(desk: &Desk, question: &Question) -> Findings {
 fn rows(path: &std::path::Path) -> Vec<String> {
     let connection = rusqlite::Connection::open(path).unwrap();
     let mut rows = Vec::new();
-    for table in ["quarters", "days", "users", "user_months", "errors"] {
+    for table in ["quarters", "days", "users", "presence", "errors", "journal"] {
         let mut statement = connection
             .prepare(&format!("SELECT * FROM rollup_{table}"))
             .unwrap();
@@ -278,15 +299,22 @@ proptest! {
     #[test]
     fn sums_are_those_of_the_sessions(
         roles in prop::collection::vec(role(), 1..12),
-        steps in prop::collection::vec((any::<prop::sample::Index>(), step()), 0..60),
+        [before, after] in [STEPS, STEPS].map(|steps| prop::collection::vec((any::<prop::sample::Index>(), step()), steps)),
         questions in prop::collection::vec(question(), 24),
     ) {
-        let [model, sqlite] = desks();
-        for (which, step) in &steps {
-            let number = which.index(roles.len());
-            perform(&model, number, &roles[number], step);
-            perform(&sqlite, number, &roles[number], step);
-        }
+        let [mut model, mut sqlite] = desks();
+        let perform_all = |model: &Desk, sqlite: &Desk, steps: &[(prop::sample::Index, Step)]| {
+            for (which, step) in steps {
+                let number = which.index(roles.len());
+                perform(model, number, &roles[number], step);
+                perform(sqlite, number, &roles[number], step);
+            }
+        };
+        perform_all(&model, &sqlite, &before);
+        sqlite = reopened(sqlite);
+        model.restart();
+        sqlite.restart();
+        perform_all(&model, &sqlite, &after);
         let records = records(&sqlite);
         for question in &questions {
             let expected = counted_one_by_one(records.iter().cloned(), question);
@@ -294,6 +322,8 @@ proptest! {
             prop_assert_eq!(ask(&model, question), expected);
         }
         let path = sqlite.folder.path().join("sessions.db");
+        // Tables and journal, and then the tables alone.
+        verify(&path).unwrap();
         sqlite.runtime.block_on(sqlite.store.close()).unwrap();
         verify(&path).unwrap();
         let written = rows(&path);

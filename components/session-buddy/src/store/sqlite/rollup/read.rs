@@ -1,18 +1,22 @@
 //! Answers to questions, from the coarsest sums that fit: of a span of time the whole days, then whole quarters, and what
-//! is left from the sessions themselves. The answer is as if every session had been looked at.
+//! is left from the sessions themselves. What the journal has is added. The answer is as if every session had been looked at.
 
 mod buckets;
 mod totals;
 
 use std::{
-    collections::{HashMap, HashSet},
+    collections::{BTreeMap, HashMap, HashSet},
     ops::Range,
 };
 
 use rusqlite::Connection;
 use session_model::Timestamp;
 
-use super::{DAY_MICROS, names};
+use super::{
+    BlockKey, Change, DAY_MICROS, journal, names,
+    tables::not_counts,
+    users::{self, Member, UserSums, block_of},
+};
 use crate::{
     analytics::{Facts, Findings, QUARTER_MICROS, QUARTERS_PER_DAY, Question, Scope, Wanted},
     store::sqlite::row::cell,
@@ -33,7 +37,7 @@ pub(in crate::store::sqlite) fn analyze(
         Wanted::Totals => asked.totals(false).map(Findings::Totals),
         Wanted::Errors => asked.totals(true).map(Findings::Totals),
         Wanted::Starts(calendar) => asked.starts(calendar).map(Findings::Buckets),
-        Wanted::Users(calendar) => asked.users(calendar).map(Findings::Buckets),
+        Wanted::Users(calendar) => asked.unique_users(calendar).map(Findings::Buckets),
     }
 }
 
@@ -47,6 +51,8 @@ struct Asked<'a> {
     users: Option<HashSet<i64>>,
     /// From when to before when, in microseconds.
     span: Range<i64>,
+    /// What the journal has of those in that span.
+    waiting: Vec<Change>,
 }
 
 impl<'a> Asked<'a> {
@@ -69,19 +75,61 @@ impl<'a> Asked<'a> {
             let keys = keys.collect::<rusqlite::Result<Vec<_>>>()?;
             Some(keys.into_iter().flatten().collect())
         };
-        Ok(Self {
+        let mut asked = Self {
             snapshot,
             scope,
             series,
             users,
             span: span(scope),
-        })
+            waiting: Vec::new(),
+        };
+        let mut waiting = journal::read(snapshot)?;
+        waiting.retain(|change| {
+            asked.span.contains(&change.start)
+                && asked.series.contains_key(&change.series)
+                && asked.has_user(change.user)
+        });
+        asked.waiting = waiting;
+        Ok(asked)
     }
 
     fn has_user(&self, user: i64) -> bool {
         self.users
             .as_ref()
             .is_none_or(|users| users.contains(&user))
+    }
+
+    /// Visits the sums of whole days of those users that were asked for. The journal is left out.
+    fn users(
+        &self,
+        asked: &HashSet<i64>,
+        days: &Range<i64>,
+        mut each: impl FnMut(i64, Member, UserSums),
+    ) -> rusqlite::Result<()> {
+        let mut blocks = BTreeMap::<_, HashSet<i64>>::new();
+        for user in asked {
+            blocks.entry(block_of(*user)).or_default().insert(*user);
+        }
+        let mut statement = self.snapshot.prepare_cached(USERS)?;
+        for (block, users) in blocks {
+            let mut rows = statement.query([block, days.start, days.end])?;
+            while let Some(row) = rows.next()? {
+                let key = BlockKey {
+                    day: row.get(0)?,
+                    block,
+                    chain: row.get(1)?,
+                };
+                let wanted = |member: Member| {
+                    users.contains(&member.user) && self.series.contains_key(&member.series)
+                };
+                let bytes = row.get_ref(2)?.as_blob()?;
+                users::members(key, bytes, wanted, |member, sums| {
+                    each(key.day, member, sums)
+                })
+                .ok_or_else(|| not_counts(2))?;
+            }
+        }
+        Ok(())
     }
 
     /// Visits the sessions that began in a span and count.
@@ -100,6 +148,12 @@ impl<'a> Asked<'a> {
         Ok(())
     }
 }
+
+/// Looks up the one block of each day, which is less than to read them all.
+const USERS: &str = "
+    SELECT rollup_users.day, chain, members
+      FROM (SELECT DISTINCT day FROM rollup_days WHERE day >= ?2 AND day < ?3) AS days
+     CROSS JOIN rollup_users ON rollup_users.day = days.day AND block = ?1";
 
 /// The columns that [`facts`] reads.
 pub(super) const FACTS: &str = "
@@ -164,6 +218,11 @@ impl Parts {
             quarters: [before, after],
             rests,
         }
+    }
+
+    /// Tells whether an instant of the span is in no rest.
+    fn have(&self, micros: i64) -> bool {
+        !self.rests.iter().any(|rest| rest.contains(&micros))
     }
 
     /// Takes days whole and all else in rests, for what has no sums by quarter.

@@ -1,4 +1,4 @@
-//! The tables of sums: their statements, and their rows.
+//! The tables of sums by quarter and by day: their statements, and their rows.
 
 use rusqlite::Row;
 
@@ -10,15 +10,16 @@ pub(super) const SUMS: &str =
     "sessions, active, lost, failed, seconds, quality_nanos, last_start, lengths, quarters";
 /// How many there are.
 pub(super) const SUMS_COUNT: usize = 9;
+/// The first of them behind the key.
+pub(super) const SUMS_AT: usize = 3;
 
 impl Grain {
-    pub(super) const ALL: [Self; 3] = [Self::Quarter, Self::Day, Self::User];
+    pub(super) const ALL: [Self; 2] = [Self::Quarter, Self::Day];
 
     pub(super) const fn table(self) -> &'static str {
         match self {
             Self::Quarter => "rollup_quarters",
             Self::Day => "rollup_days",
-            Self::User => "rollup_users",
         }
     }
 
@@ -26,26 +27,15 @@ impl Grain {
     pub(super) const fn time(self) -> &'static str {
         match self {
             Self::Quarter => "quarter",
-            Self::Day | Self::User => "day",
-        }
-    }
-
-    /// Gives the columns of its key, in the order of [`Key::values`].
-    pub(super) const fn keys(self) -> &'static [&'static str] {
-        match self {
-            Self::Quarter => &["quarter", "chain", "series"],
-            Self::Day => &["day", "chain", "series"],
-            Self::User => &["day", "chain", "series", "user"],
+            Self::Day => "day",
         }
     }
 
     /// Gives the statement that reads the rows of a span of time, in the order of time.
     pub(super) fn span(self) -> String {
+        let (table, time) = (self.table(), self.time());
         format!(
-            "SELECT {}, {SUMS} FROM {} WHERE {time} >= ?1 AND {time} < ?2 ORDER BY {time}",
-            self.keys().join(", "),
-            self.table(),
-            time = self.time(),
+            "SELECT {time}, chain, series, {SUMS} FROM {table} WHERE {time} >= ?1 AND {time} < ?2 ORDER BY {time}"
         )
     }
 
@@ -56,27 +46,13 @@ impl Grain {
             at: row.get(0)?,
             chain: row.get(1)?,
             series: row.get(2)?,
-            user: match self {
-                Self::Quarter | Self::Day => 0,
-                Self::User => row.get(3)?,
-            },
         })
     }
 }
 
-impl Key {
-    /// Gives the values of its columns.
-    pub(super) fn values(&self) -> Vec<i64> {
-        let mut values = vec![self.at, self.chain, self.series];
-        if self.grain == Grain::User {
-            values.push(self.user);
-        }
-        values
-    }
-}
-
-/// Reads sums from the column `first` of a row on.
-pub(super) fn aggregate(row: &Row<'_>, first: usize) -> rusqlite::Result<Aggregate> {
+/// Reads the sums of a row that begins with a key.
+pub(super) fn aggregate(row: &Row<'_>) -> rusqlite::Result<Aggregate> {
+    let first = SUMS_AT;
     Ok(Aggregate {
         sessions: row.get(first)?,
         active: row.get(first + 1)?,

@@ -1,76 +1,69 @@
-//! Adding sums to the tables: one row for each key that a transaction touched, however many changes touched it.
+//! Adding sums to the tables: one row for each key, however many changes touched it.
 
 use rusqlite::{Connection, OptionalExtension, params, params_from_iter, types::Value};
 
 use super::{
-    ErrorKey, Grain, Key, MonthKey, Sums,
-    tables::{SUMS, SUMS_COUNT, aggregate},
+    BlockKey, ErrorKey, Grain, Key, Presence, PresenceKey, Sums, presence,
+    tables::{SUMS, SUMS_COUNT, aggregate, not_counts},
+    users::{self, Block},
 };
 use crate::analytics::Aggregate;
 
-const ADD_DAYS: &str = "
-    INSERT INTO rollup_user_months (month, chain, series, user, days) VALUES (?1, ?2, ?3, ?4, ?5)
-    ON CONFLICT DO UPDATE SET days = days | ?5 WHERE days | ?5 <> days";
+const USERS: &str = "SELECT members FROM rollup_users WHERE day = ?1 AND block = ?2 AND chain = ?3";
+const PUT_USERS: &str =
+    "INSERT OR REPLACE INTO rollup_users (day, block, chain, members) VALUES (?1, ?2, ?3, ?4)";
+
+const PRESENCE: &str = "SELECT members FROM rollup_presence WHERE quarter = ?1 AND chain = ?2";
+const PUT_PRESENCE: &str =
+    "INSERT OR REPLACE INTO rollup_presence (quarter, chain, members) VALUES (?1, ?2, ?3)";
 
 const ADD_ERRORS: &str = "
-    INSERT INTO rollup_errors (day, chain, series, digest, sessions) VALUES (?1, ?2, ?3, ?4, ?5)
+    INSERT INTO rollup_errors (day, chain, series, error, sessions) VALUES (?1, ?2, ?3, ?4, ?5)
     ON CONFLICT DO UPDATE SET sessions = sessions + ?5";
 
 const NO_ERRORS: &str = "
     DELETE FROM rollup_errors
-     WHERE day = ?1 AND chain = ?2 AND series = ?3 AND digest = ?4 AND sessions = 0";
-
-const ADD_MESSAGE: &str =
-    "INSERT INTO error_messages (digest, message) VALUES (?1, ?2) ON CONFLICT DO NOTHING";
+     WHERE day = ?1 AND chain = ?2 AND series = ?3 AND error = ?4 AND sessions = 0";
 
 impl Sums {
     /// Adds them to the tables.
-    pub(in crate::store::sqlite) fn write(self, connection: &Connection) -> rusqlite::Result<()> {
-        let Self {
-            rows,
-            months,
-            errors,
-            messages,
-        } = self;
-        for (key, change) in rows {
-            add(connection, &key, change)?;
+    pub(super) fn write(self, connection: &Connection) -> rusqlite::Result<()> {
+        for (key, sums) in self.rows {
+            add(connection, key, sums)?;
         }
-        let mut add_days = connection.prepare_cached(ADD_DAYS)?;
-        for (key, days) in months {
-            let MonthKey {
-                month,
-                chain,
-                series,
-                user,
-            } = key;
-            add_days.execute(params![month, chain, series, user, days])?;
+        for (key, block) in self.users {
+            add_users(connection, key, block)?;
         }
-        for (digest, message) in messages {
-            connection
-                .prepare_cached(ADD_MESSAGE)?
-                .execute(params![digest, message])?;
+        for (key, presence) in self.presence {
+            add_presence(connection, key, presence)?;
         }
-        for (key, change) in errors {
-            add_errors(connection, &key, change)?;
+        for (key, change) in self.errors {
+            add_errors(connection, key, change)?;
         }
         Ok(())
     }
 }
 
 /// Adds to a row of sums, which it makes if there is none.
-fn add(connection: &Connection, key: &Key, mut change: Aggregate) -> rusqlite::Result<()> {
-    let grain = key.grain;
+fn add(connection: &Connection, key: Key, mut change: Aggregate) -> rusqlite::Result<()> {
+    let Key {
+        grain,
+        at,
+        chain,
+        series,
+    } = key;
+    let key = [at, chain, series];
     let stored = connection
         .prepare_cached(grain.one())?
-        .query_row(params_from_iter(key.values()), |row| aggregate(row, 0))
+        .query_row(key, aggregate)
         .optional()?;
     if let Some(stored) = stored {
         change.add_all(&stored);
     }
-    let values = key.values().into_iter().map(Value::Integer);
+    let values = key.into_iter().map(Value::Integer).chain(sums(&change));
     connection
         .prepare_cached(grain.put())?
-        .execute(params_from_iter(values.chain(sums(&change))))?;
+        .execute(params_from_iter(values))?;
     Ok(())
 }
 
@@ -91,7 +84,41 @@ fn sums(aggregate: &Aggregate) -> [Value; SUMS_COUNT] {
     ]
 }
 
-fn add_errors(connection: &Connection, key: &ErrorKey, change: i64) -> rusqlite::Result<()> {
+fn add_users(connection: &Connection, key: BlockKey, changes: Block) -> rusqlite::Result<()> {
+    let BlockKey { day, block, chain } = key;
+    let stored: Option<Vec<u8>> = connection
+        .prepare_cached(USERS)?
+        .query_row([day, block, chain], |row| row.get(0))
+        .optional()?;
+    let members = users::add(key, &stored.unwrap_or_default(), changes);
+    let members = members.ok_or_else(|| not_counts(0))?;
+    connection
+        .prepare_cached(PUT_USERS)?
+        .execute(params![day, block, chain, members])?;
+    Ok(())
+}
+
+fn add_presence(
+    connection: &Connection,
+    key: PresenceKey,
+    mut there: Presence,
+) -> rusqlite::Result<()> {
+    let PresenceKey { quarter, chain } = key;
+    let stored: Option<Vec<u8>> = connection
+        .prepare_cached(PRESENCE)?
+        .query_row([quarter, chain], |row| row.get(0))
+        .optional()?;
+    let stored = presence::unpack(&stored.unwrap_or_default());
+    there.extend(stored.ok_or_else(|| not_counts(0))?);
+    connection.prepare_cached(PUT_PRESENCE)?.execute(params![
+        quarter,
+        chain,
+        presence::pack(&there)
+    ])?;
+    Ok(())
+}
+
+fn add_errors(connection: &Connection, key: ErrorKey, change: i64) -> rusqlite::Result<()> {
     if change == 0 {
         return Ok(());
     }
@@ -99,15 +126,14 @@ fn add_errors(connection: &Connection, key: &ErrorKey, change: i64) -> rusqlite:
         day,
         chain,
         series,
-        digest,
+        error,
     } = key;
+    let key = [day, chain, series, error];
     connection
         .prepare_cached(ADD_ERRORS)?
-        .execute(params![day, chain, series, digest, change])?;
+        .execute([day, chain, series, error, change])?;
     if change < 0 {
-        connection
-            .prepare_cached(NO_ERRORS)?
-            .execute(params![day, chain, series, digest])?;
+        connection.prepare_cached(NO_ERRORS)?.execute(key)?;
     }
     Ok(())
 }
@@ -120,20 +146,21 @@ struct Statements {
 
 impl Statements {
     fn of(grain: Grain) -> Self {
-        let (table, keys) = (grain.table(), grain.keys());
-        let wanted: Vec<_> = keys.iter().map(|key| format!("{key} = ?")).collect();
-        let places = vec!["?"; keys.len() + SUMS_COUNT].join(", ");
+        let (table, time) = (grain.table(), grain.time());
+        let places = vec!["?"; 3 + SUMS_COUNT].join(", ");
         Self {
-            one: format!("SELECT {SUMS} FROM {table} WHERE {}", wanted.join(" AND ")),
+            one: format!(
+                "SELECT {time}, chain, series, {SUMS} FROM {table}
+                  WHERE {time} = ?1 AND chain = ?2 AND series = ?3"
+            ),
             put: format!(
-                "INSERT OR REPLACE INTO {table} ({}, {SUMS}) VALUES ({places})",
-                keys.join(", ")
+                "INSERT OR REPLACE INTO {table} ({time}, chain, series, {SUMS}) VALUES ({places})"
             ),
         }
     }
 }
 
-static STATEMENTS: std::sync::LazyLock<[Statements; 3]> =
+static STATEMENTS: std::sync::LazyLock<[Statements; 2]> =
     std::sync::LazyLock::new(|| Grain::ALL.map(Statements::of));
 
 impl Grain {

@@ -9,30 +9,40 @@ use rusqlite::params;
 
 use super::{Asked, FACTS, Parts, facts, time};
 use crate::{
-    analytics::{Tally, Total},
-    store::sqlite::rollup::{Digest, Grain, digest_of, tables::aggregate},
+    analytics::{Aggregate, Tally, Total},
+    store::sqlite::rollup::{self, Errors as Texts, Grain, names, tables::aggregate},
 };
 
 type Totals = BTreeMap<String, Total>;
-/// Sessions with an error text, by component and text.
-type Errors = HashMap<String, HashMap<Digest, i64>>;
+/// Sessions with an error text, by component.
+type Errors = HashMap<String, Texts>;
 
 impl Asked<'_> {
     pub(super) fn totals(&self, errors: bool) -> rusqlite::Result<Totals> {
         let mut totals = Totals::new();
-        let grain = if self.users.is_some() {
-            Grain::User
-        } else {
-            Grain::Day
-        };
-        let parts = match grain {
+        let parts = match &self.users {
             // No sums by quarter know of users.
-            Grain::User => Parts::of_days(&self.span),
-            Grain::Quarter | Grain::Day => Parts::of(&self.span),
+            Some(_) => Parts::of_days(&self.span),
+            None => Parts::of(&self.span),
         };
-        self.add_rows(grain, &parts.days, &mut totals)?;
-        for quarters in &parts.quarters {
-            self.add_rows(Grain::Quarter, quarters, &mut totals)?;
+        match &self.users {
+            Some(users) => self.users(users, &parts.days, |_, member, of_user| {
+                self.total(&mut totals, member.series)
+                    .add_all(&of_user.sums);
+            })?,
+            None => {
+                self.add_rows(Grain::Day, &parts.days, &mut totals)?;
+                for quarters in &parts.quarters {
+                    self.add_rows(Grain::Quarter, quarters, &mut totals)?;
+                }
+            }
+        }
+        for change in self
+            .waiting
+            .iter()
+            .filter(|change| parts.have(change.start))
+        {
+            self.total(&mut totals, change.series).add_all(&change.sums);
         }
         for rest in &parts.rests {
             self.sessions(rest, |facts| {
@@ -50,6 +60,18 @@ impl Asked<'_> {
         Ok(totals)
     }
 
+    /// Gives the sums of a series' component, which was asked for.
+    fn total<'t>(&self, totals: &'t mut Totals, series: i64) -> &'t mut Aggregate {
+        let component = &self.series[&series];
+        if !totals.contains_key(component) {
+            totals.insert(component.clone(), Total::default());
+        }
+        &mut totals
+            .get_mut(component)
+            .expect("it is there now")
+            .aggregate
+    }
+
     fn add_rows(
         &self,
         grain: Grain,
@@ -62,23 +84,9 @@ impl Asked<'_> {
         let mut statement = self.snapshot.prepare_cached(&grain.span())?;
         let mut rows = statement.query(params![span.start, span.end])?;
         while let Some(row) = rows.next()? {
-            let key = grain.key(row)?;
-            let Some(component) = self.series.get(&key.series) else {
-                continue;
-            };
-            if grain == Grain::User && !self.has_user(key.user) {
-                continue;
-            }
-            let sums = aggregate(row, grain.keys().len())?;
-            match totals.get_mut(component) {
-                Some(total) => total.aggregate.add_all(&sums),
-                None => {
-                    let total = Total {
-                        aggregate: sums,
-                        most_common_error: None,
-                    };
-                    totals.insert(component.clone(), total);
-                }
+            let series = grain.key(row)?.series;
+            if self.series.contains_key(&series) {
+                self.total(totals, series).add_all(&aggregate(row)?);
             }
         }
         Ok(())
@@ -87,17 +95,24 @@ impl Asked<'_> {
     /// Finds the most common error text of each component.
     fn add_errors(&self, totals: &mut Totals) -> rusqlite::Result<()> {
         let mut errors = Errors::new();
-        let parts = if self.users.is_some() {
-            // Nor do sums of error texts; sessions with one are few.
-            Parts {
-                days: 0..0,
-                quarters: [0..0, 0..0],
-                rests: [self.span.clone(), 0..0],
-            }
-        } else {
-            Parts::of_days(&self.span)
+        let parts = Parts::of_days(&self.span);
+        let mut add = |series, texts: Texts| {
+            let component = errors.entry(self.series[&series].clone()).or_default();
+            rollup::add_errors(component, texts);
         };
-        self.errors_of_days(&parts.days, &mut errors)?;
+        match &self.users {
+            Some(users) => self.users(users, &parts.days, |_, member, of_user| {
+                add(member.series, of_user.errors);
+            })?,
+            None => self.errors_of_days(&parts.days, &mut add)?,
+        }
+        for change in self
+            .waiting
+            .iter()
+            .filter(|change| parts.have(change.start))
+        {
+            add(change.series, change.errors.clone());
+        }
         for rest in &parts.rests {
             self.errors_of_sessions(rest, &mut errors)?;
         }
@@ -110,17 +125,20 @@ impl Asked<'_> {
         Ok(())
     }
 
-    fn errors_of_days(&self, days: &Range<i64>, errors: &mut Errors) -> rusqlite::Result<()> {
+    fn errors_of_days(
+        &self,
+        days: &Range<i64>,
+        mut add: impl FnMut(i64, Texts),
+    ) -> rusqlite::Result<()> {
         const ERRORS: &str = "
-            SELECT series, digest, sum(sessions) FROM rollup_errors
-             WHERE day >= ?1 AND day < ?2 GROUP BY series, digest";
+            SELECT series, error, sum(sessions) FROM rollup_errors
+             WHERE day >= ?1 AND day < ?2 GROUP BY series, error";
         let mut statement = self.snapshot.prepare_cached(ERRORS)?;
         let mut rows = statement.query(params![days.start, days.end])?;
         while let Some(row) = rows.next()? {
             let series: i64 = row.get(0)?;
-            if let Some(component) = self.series.get(&series) {
-                let texts = errors.entry(component.clone()).or_default();
-                *texts.entry(row.get(1)?).or_default() += row.get::<_, i64>(2)?;
+            if self.series.contains_key(&series) {
+                add(series, Texts::from([(row.get(1)?, row.get(2)?)]));
             }
         }
         Ok(())
@@ -140,22 +158,22 @@ impl Asked<'_> {
         while let Some(row) = rows.next()? {
             let facts = facts(row)?;
             if let (true, Some(text)) = (self.scope.has(&facts), &facts.error) {
+                let error = names::error_of(self.snapshot, text)?;
                 let texts = errors.entry(facts.component_name.clone()).or_default();
-                *texts.entry(digest_of(text)).or_default() += 1;
+                rollup::add_errors(texts, error.map(|(error, _)| (error, 1)));
             }
         }
         Ok(())
     }
 
-    fn most_common(&self, texts: &HashMap<Digest, i64>) -> rusqlite::Result<Option<String>> {
-        const MESSAGE: &str = "SELECT message FROM error_messages WHERE digest = ?1";
+    fn most_common(&self, texts: &Texts) -> rusqlite::Result<Option<String>> {
+        const MESSAGE: &str = "SELECT message FROM error_messages WHERE error = ?1";
         let most = texts.values().max().copied().unwrap_or_default();
         let mut statement = self.snapshot.prepare_cached(MESSAGE)?;
         // Of equally common ones the first by its text.
         let equals = texts.iter().filter(|(_, count)| **count == most);
-        let equals = equals.map(|(digest, _)| {
-            statement.query_row([digest.as_slice()], |row| row.get::<_, String>(0))
-        });
+        let equals =
+            equals.map(|(error, _)| statement.query_row([error], |row| row.get::<_, String>(0)));
         let equals = equals.collect::<rusqlite::Result<Vec<_>>>()?;
         Ok(equals.into_iter().min())
     }
