@@ -11,7 +11,7 @@ use std::{
         Arc,
         mpsc::{Receiver, RecvTimeoutError, TryRecvError},
     },
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use rusqlite::{Connection, OptionalExtension, TransactionBehavior};
@@ -24,9 +24,10 @@ use super::{
     OpenError, connection, notes,
     place::{Place, PlaceError},
     rollup::Names,
+    search,
     status::Status,
     verify,
-    writing::{Head, WriteError, Writing},
+    writing::{Head, Left, WriteError, Writing},
 };
 use crate::store::{
     Change, Note, Outcome, StoreError,
@@ -40,6 +41,9 @@ const BATCH_ENOUGH: usize = 256;
 
 /// How often an idle writer looks whether it could write.
 const LOOK_INTERVAL: Duration = Duration::from_secs(1);
+
+/// How long nothing is indexed after that has failed. Searches look at all that is not indexed meanwhile.
+const INDEX_PAUSE: Duration = Duration::from_secs(60);
 
 /// What waits to be written.
 pub(super) enum Work {
@@ -76,6 +80,8 @@ pub(super) struct Writer {
     place: Arc<Place>,
     chain: Option<Chain>,
     status: Arc<Status>,
+    /// Until when nothing is indexed.
+    index_pause: Option<Instant>,
 }
 
 impl Drop for Writer {
@@ -95,6 +101,8 @@ struct Chain {
     head: Head,
     /// Keys that its transactions gave. They go with it when one fails.
     names: Names,
+    /// How many sessions wait to be indexed.
+    to_index: u64,
 }
 
 impl Writer {
@@ -115,6 +123,7 @@ impl Writer {
             place: Arc::new(Place::of(path)?),
             chain: Some(chain),
             status,
+            index_pause: None,
         })
     }
 
@@ -139,6 +148,7 @@ impl Writer {
             }
             self.status.taken(count);
             self.commit(batch);
+            self.index(search::SLICE);
         }
         if let Some(chain) = self.chain.take() {
             match connection::checkpoint(&chain.connection) {
@@ -156,7 +166,10 @@ impl Writer {
             match jobs.recv_timeout(LOOK_INTERVAL) {
                 Ok(job) => return Some(job),
                 Err(RecvTimeoutError::Disconnected) => return None,
-                Err(RecvTimeoutError::Timeout) => self.look(),
+                Err(RecvTimeoutError::Timeout) => {
+                    self.look();
+                    self.index(1);
+                }
             }
         }
     }
@@ -167,6 +180,25 @@ impl Writer {
         match self.usable().map(drop) {
             Ok(()) => self.recovered(),
             Err(failure) => drop(self.failed(&failure)),
+        }
+    }
+
+    /// Indexes a slice of what waits for it, if so many do. It is done when nobody waits for an answer, and of many at once,
+    /// because in the transactions of the changes it would cost more than they do.
+    fn index(&mut self, least: u64) {
+        let waiting = self.chain.as_ref().map_or(0, |chain| chain.to_index);
+        let paused = self.index_pause.is_some_and(|end| Instant::now() < end);
+        if waiting < least || paused {
+            return;
+        }
+        let Ok(chain) = self.usable() else { return };
+        if let Err(error) = chain.index() {
+            error!(
+                "Sessions could not be indexed for search, which is slow until they are: {error}; `session-buddy verify` \
+                 tells whether the index is damaged"
+            );
+            self.chain = None;
+            self.index_pause = Some(Instant::now() + INDEX_PAUSE);
         }
     }
 
@@ -309,12 +341,14 @@ impl Chain {
                 ))
             })
             .optional()?;
+        let to_index = search::waiting(&connection)?;
         Ok(last.map(|(key, uuid, seq, hash)| Self {
             connection,
             key,
             uuid,
             head: Head { seq, hash },
             names: Names::default(),
+            to_index,
         }))
     }
 
@@ -357,9 +391,25 @@ impl Chain {
             .into_iter()
             .map(&mut make)
             .collect::<Result<_, _>>()?;
-        let head = writing.finish()?;
+        let Left { head, to_index } = writing.finish()?;
         transaction.commit()?;
         self.head = head;
+        self.to_index += to_index;
         Ok(outcomes)
+    }
+
+    /// Indexes a slice of the sessions that wait for it.
+    fn index(&mut self) -> rusqlite::Result<()> {
+        let transaction = self
+            .connection
+            .transaction_with_behavior(TransactionBehavior::Immediate)?;
+        let indexed = search::index(&transaction, search::SLICE)?;
+        transaction.commit()?;
+        // What was counted twice, as it changed before it was indexed, is found to be done.
+        self.to_index = match indexed {
+            0 => 0,
+            some => self.to_index.saturating_sub(some),
+        };
+        Ok(())
     }
 }

@@ -14,6 +14,7 @@ use super::{
     chain_of_causes, notes,
     rollup::{Names, Sums},
     row::{CHANGING, COLUMNS, Places, Row, cell, chain_of, record_key},
+    search,
 };
 use crate::{
     analytics::Facts,
@@ -92,6 +93,15 @@ pub(super) struct Writing<'a> {
     head: Head,
     names: &'a mut Names,
     sums: Sums,
+    to_index: u64,
+}
+
+/// What a transaction leaves, once it is committed.
+pub(super) struct Left {
+    /// The end of the chain.
+    pub(super) head: Head,
+    /// How many sessions it has made wait to be indexed.
+    pub(super) to_index: u64,
 }
 
 impl<'a> Writing<'a> {
@@ -110,22 +120,35 @@ impl<'a> Writing<'a> {
             head,
             names,
             sums: Sums::default(),
+            to_index: 0,
         }
     }
 
-    /// Writes what the changes come to in sums, and gives the end of the chain as it will be once the transaction is
-    /// committed.
-    pub(super) fn finish(self) -> rusqlite::Result<Head> {
+    /// Writes what the changes come to in sums, and gives what there will be once the transaction is committed.
+    pub(super) fn finish(self) -> rusqlite::Result<Left> {
         self.sums.write(self.transaction)?;
-        Ok(self.head)
+        Ok(Left {
+            head: self.head,
+            to_index: self.to_index,
+        })
     }
 
     /// Writes a note.
     pub(super) fn note(&mut self, note: Note) -> rusqlite::Result<()> {
         if let Some(fed) = notes::write(self.transaction, note)? {
             self.count(fed.chain, Some(&fed.before), &fed.now)?;
+            self.reindex(&fed.id, &fed.before, &fed.now)?;
         }
         Ok(())
+    }
+
+    /// Has a session indexed anew where other words stand in it.
+    fn reindex(&mut self, id: &SessionId, before: &Facts, now: &Facts) -> rusqlite::Result<()> {
+        if before.error == now.error {
+            return Ok(());
+        }
+        self.to_index += 1;
+        search::changed(self.transaction, id, before.error.as_deref())
     }
 
     fn count(&mut self, chain: i64, before: Option<&Facts>, now: &Facts) -> rusqlite::Result<()> {
@@ -175,6 +198,7 @@ impl<'a> Writing<'a> {
                 let row = Row::of(&session, &vitals.unwrap_or(before), places);
                 let now = Facts::of(&row.record);
                 self.count(chain_of(places.start), Some(&counted), &now)?;
+                self.reindex(&id, &counted, &now)?;
                 self.change(row)?;
             }
             None => {
@@ -196,6 +220,7 @@ impl<'a> Writing<'a> {
                     .prepare_cached(&INSERT)?
                     .execute(params_from_iter(row.into_values()))?;
                 self.count(self.chain, None, &now)?;
+                self.to_index += 1;
             }
         }
         Ok(verdict)
