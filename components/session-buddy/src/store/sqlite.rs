@@ -5,6 +5,7 @@
 
 pub mod compared;
 mod connection;
+mod load;
 mod notes;
 mod place;
 mod reader;
@@ -38,6 +39,7 @@ use self::{
     status::Status,
     writer::{Answer, Job, Work, Writer},
 };
+pub use load::Loader;
 pub use place::PlaceError;
 
 use super::{

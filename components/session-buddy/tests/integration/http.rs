@@ -93,7 +93,7 @@ fn every_filter_finds_what_it_names() {
         ("search=build-7", vec![5, 4, 3, 2, 1]),
         ("search=ANA+bil", vec![2]),
         ("search=%22srv+app%22&user=ana&limit=1", vec![5]),
-        ("search=ana,billing", vec![2]),
+        ("search=ana,+billing", vec![2]),
         ("search=cked&search=crack", vec![5]),
         ("search=%22crack%22", vec![]),
         ("search=a+AND+NOT+NEAR(b*)", vec![]),

@@ -30,7 +30,7 @@ use super::{
     writing::{Head, Left, WriteError, Writing},
 };
 use crate::store::{
-    Change, Note, Outcome, StoreError,
+    Change, Note, Outcome, Past, StoreError,
     checkpoint::ChainHead,
     ledger::{FORMAT, GENESIS, Header},
 };
@@ -94,7 +94,7 @@ impl Drop for Writer {
 }
 
 /// A connection and the end of the chain that it writes.
-struct Chain {
+pub(super) struct Chain {
     connection: Connection,
     key: i64,
     uuid: Uuid,
@@ -192,7 +192,7 @@ impl Writer {
             return;
         }
         let Ok(chain) = self.usable() else { return };
-        if let Err(error) = chain.index() {
+        if let Err(error) = chain.index(search::SLICE) {
             error!(
                 "Sessions could not be indexed for search, which is slow until they are: {error}; `session-buddy verify` \
                  tells whether the index is damaged"
@@ -301,7 +301,10 @@ const LAST_RECORD: &str = "
     SELECT ledger.chain, uuid, seq, chain_hash FROM ledger JOIN chains USING (chain) ORDER BY record DESC LIMIT 1";
 
 impl Chain {
-    fn load_or_begin(mut connection: Connection, now: Timestamp) -> Result<Self, OpenError> {
+    pub(super) fn load_or_begin(
+        mut connection: Connection,
+        now: Timestamp,
+    ) -> Result<Self, OpenError> {
         let begun: bool =
             connection.query_row("SELECT EXISTS (SELECT 1 FROM chains)", [], |row| row.get(0))?;
         if !begun {
@@ -391,25 +394,54 @@ impl Chain {
             .into_iter()
             .map(&mut make)
             .collect::<Result<_, _>>()?;
-        let Left { head, to_index } = writing.finish()?;
+        let left = writing.finish()?;
         transaction.commit()?;
-        self.head = head;
-        self.to_index += to_index;
+        self.reached(&left);
         Ok(outcomes)
     }
 
-    /// Indexes a slice of the sessions that wait for it.
-    fn index(&mut self) -> rusqlite::Result<()> {
+    /// Writes sessions that are not there yet in one transaction.
+    pub(super) fn append(&mut self, sessions: Vec<Past>) -> Result<(), WriteError> {
+        let transaction = self.connection.transaction()?;
+        let mut writing = Writing::begin(
+            &transaction,
+            self.key,
+            self.uuid,
+            self.head,
+            &mut self.names,
+        );
+        for session in sessions {
+            writing.load(session)?;
+        }
+        let left = writing.finish()?;
+        transaction.commit()?;
+        self.reached(&left);
+        Ok(())
+    }
+
+    fn reached(&mut self, left: &Left) {
+        self.head = left.head;
+        self.to_index += left.to_index;
+    }
+
+    /// Brings all that was written to the disk.
+    pub(super) fn sync(&self) -> Result<(), OpenError> {
+        self.connection.pragma_update(None, "synchronous", "FULL")?;
+        connection::checkpoint(&self.connection).map(drop)
+    }
+
+    /// Indexes a slice of the sessions that wait for it. Gives how many.
+    pub(super) fn index(&mut self, slice: u64) -> rusqlite::Result<u64> {
         let transaction = self
             .connection
             .transaction_with_behavior(TransactionBehavior::Immediate)?;
-        let indexed = search::index(&transaction, search::SLICE)?;
+        let indexed = search::index(&transaction, slice)?;
         transaction.commit()?;
         // What was counted twice, as it changed before it was indexed, is found to be done.
         self.to_index = match indexed {
             0 => 0,
             some => self.to_index.saturating_sub(some),
         };
-        Ok(())
+        Ok(indexed)
     }
 }

@@ -4,7 +4,7 @@ use std::sync::LazyLock;
 
 use rusqlite::{Transaction, params, params_from_iter, types::Value};
 use session_model::{
-    Act, Counters, Session, SessionId, Timestamp,
+    Act, Counters, Session, SessionId, SessionStatus, Timestamp,
     fold::{Accepted, Kind, PayloadError, Vitals},
 };
 use tracing::error;
@@ -19,7 +19,7 @@ use super::{
 use crate::{
     analytics::Facts,
     store::{
-        Change, Decision, Note, Outcome, Standing, StoreError, Verdict,
+        Change, Decision, Note, Outcome, Past, Standing, StoreError, Verdict,
         ledger::{self, FORMAT, Hash, Header, Salt},
     },
 };
@@ -69,12 +69,19 @@ const CORRECTIONS: &str = "
 static INSERT: LazyLock<String> = LazyLock::new(|| {
     /// What an end adds to a row, in bytes: two times, how it is known, counters, metadata.
     const ROOM: usize = 96;
+    insert(&format!("zeroblob({ROOM})"))
+});
+
+/// A row that has its end.
+static INSERT_CLOSED: LazyLock<String> = LazyLock::new(|| insert("NULL"));
+
+fn insert(room: &str) -> String {
     let places = vec!["?"; COLUMNS.len()].join(", ");
     format!(
-        "INSERT INTO sessions ({}, room) VALUES ({places}, zeroblob({ROOM}))",
+        "INSERT INTO sessions ({}, room) VALUES ({places}, {room})",
         COLUMNS.join(", ")
     )
-});
+}
 
 static UPDATE: LazyLock<String> = LazyLock::new(|| {
     let changing = COLUMNS.iter().filter(|column| CHANGING.contains(column));
@@ -224,6 +231,38 @@ impl<'a> Writing<'a> {
             }
         }
         Ok(verdict)
+    }
+
+    /// Writes a session that is not there yet, with all that became of it.
+    pub(super) fn load(&mut self, past: Past) -> Result<(), WriteError> {
+        let Past { records, vitals } = past;
+        let mut records = records.into_iter();
+        let start = records
+            .next()
+            .filter(|start| start.fact.kind() == Kind::Start);
+        let start = start.expect("the records of a past begin with its start");
+        let mut session = Session::begin(start).expect("a start begins a session");
+        let id = session.id().clone();
+        let mut places = Places {
+            start: self.append(&id, session.start())?,
+            end: None,
+        };
+        for record in records {
+            let key = self.append(&id, &record)?;
+            if record.fact.kind() == Kind::End {
+                places.end = Some(key);
+            }
+            session.accept(record);
+        }
+        let row = Row::of(&session, &vitals, places);
+        self.count(self.chain, None, &Facts::of(&row.record))?;
+        self.to_index += 1;
+        let closed = row.record.status != SessionStatus::Active;
+        let insert = if closed { &INSERT_CLOSED } else { &INSERT };
+        self.transaction
+            .prepare_cached(insert)?
+            .execute(params_from_iter(row.into_values()))?;
+        Ok(())
     }
 
     /// Reads a session as it stands, and where its start and end stand.
