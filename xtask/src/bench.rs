@@ -7,6 +7,7 @@ mod batches;
 mod cli;
 mod components;
 mod footprint;
+mod history;
 mod hostile;
 mod latency;
 mod liveness;
@@ -40,7 +41,7 @@ pub(crate) struct Options {
     /// Length of one measured window [default: 3 for rates, 10 for latency]
     #[arg(long)]
     seconds: Option<u64>,
-    /// Sessions in the pre-filled store; 0 leaves it out
+    /// Sessions in the pre-filled store, where 0 leaves it out, and in that of `history`
     #[arg(long, default_value_t = 1_000_000)]
     sessions: u64,
     /// Shells in each situation of `tracking`
@@ -55,6 +56,9 @@ pub(crate) struct Options {
     /// Clients of the server that returns
     #[arg(long, default_value_t = 10_000, value_parser = clap::value_parser!(u64).range(1..))]
     clients: u64,
+    /// The store of `history`, loaded if it is missing, kept and used again [default: in the target folder]
+    #[arg(long)]
+    store: Option<PathBuf>,
     /// The server to measure [default: the release build of this checkout]
     #[arg(long)]
     binary: Option<PathBuf>,
@@ -88,6 +92,8 @@ enum What {
     Hostile,
     /// How soon a dead shell is known, and what watching and leases cost
     Liveness,
+    /// Lists, search, analytics, export and starts on a store with years of sessions
+    History,
     All,
 }
 
@@ -101,6 +107,7 @@ struct Setting {
     situation: Option<String>,
     dead: u64,
     clients: u64,
+    store: Option<PathBuf>,
 }
 
 impl Setting {
@@ -128,6 +135,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         situation: options.situation.clone(),
         dead: options.dead,
         clients: options.clients,
+        store: options.store.clone(),
     };
     machine::print(&setting.binary);
     let chosen = |what| options.what == What::All || options.what == what;
@@ -169,6 +177,9 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     }
     if chosen(What::Liveness) {
         liveness::measure(&setting)?;
+    }
+    if chosen(What::History) {
+        history::measure(&setting)?;
     }
     Ok(())
 }

@@ -161,6 +161,15 @@ pub struct Standing {
     pub vitals: Vitals,
 }
 
+/// A session with all that became of it.
+#[derive(Clone, Debug)]
+pub struct Past {
+    /// Its records, in order, the start first.
+    pub records: Vec<Accepted>,
+    /// What heartbeats fed, in the end.
+    pub vitals: Vitals,
+}
+
 /// What a change decided.
 #[derive(Debug)]
 pub struct Decision {

@@ -9,6 +9,7 @@ mod change;
 mod event;
 mod hand_over;
 mod lapse;
+mod past;
 mod policy;
 mod recall;
 mod resolve;
@@ -25,6 +26,7 @@ use session_model::{
 };
 
 pub use event::{Event, EventResult};
+pub use past::{Received, past};
 pub use policy::Violating;
 pub use resolve::ResolveError;
 

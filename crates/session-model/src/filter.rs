@@ -6,6 +6,7 @@ use serde_json::Value;
 use crate::{
     id::spellings,
     field::{FieldErrors, Place},
+    search::Search,
     timestamp::Timestamp,
     words::SessionStatus,
 };
@@ -30,11 +31,13 @@ pub struct SessionFilter {
     pub duration_greater: Option<i64>,
     /// Active sessions only.
     pub incomplete: bool,
+    /// Sessions that have these words.
+    pub search: Option<Search>,
 }
 
 impl SessionFilter {
     /// The names of the filters, as they are spelled in queries and arguments.
-    pub const NAMES: [&'static str; 8] = [
+    pub const NAMES: [&'static str; 9] = [
         "type",
         "component",
         "user",
@@ -43,6 +46,7 @@ impl SessionFilter {
         "before",
         "duration_greater",
         "incomplete",
+        "search",
     ];
 
     /// Reads a filter from names and values; a repeated name and a comma both give alternatives. Names that are no
@@ -117,6 +121,11 @@ impl SessionFilter {
                 "false" | "0" | "no" | "off" => self.incomplete = false,
                 _ => problem(format!("expected true or false, found {value:?}")),
             },
+            // A comma is no alternative here: it stands between words.
+            "search" => match value.parse() {
+                Ok(search) => self.search = Some(search),
+                Err(error) => problem(format!("{error}")),
+            },
             _ => {}
         }
     }
@@ -172,6 +181,11 @@ impl SessionFilter {
                 .map(|seconds| ("duration_greater", seconds.to_string())),
         );
         pairs.extend(self.incomplete.then(|| ("incomplete", "true".to_owned())));
+        pairs.extend(
+            self.search
+                .iter()
+                .map(|search| ("search", search.to_string())),
+        );
         pairs
     }
 }
@@ -200,6 +214,7 @@ mod tests {
             ("user", "les,ana"),
             ("user", "bo"),
             ("status", "active"),
+            ("search", "no such, \"order 17\""),
             ("x", "y"),
         ])
         .unwrap();
@@ -247,6 +262,7 @@ mod tests {
             ("after", "yesterday"),
             ("duration_greater", "-1"),
             ("incomplete", "maybe"),
+            ("search", "*"),
         ];
         let errors = SessionFilter::from_pairs(pairs).unwrap_err();
         let fields: Vec<_> = errors
@@ -256,7 +272,13 @@ mod tests {
             .collect();
         assert_eq!(
             fields,
-            ["status", "after", "duration_greater", "incomplete"]
+            [
+                "status",
+                "after",
+                "duration_greater",
+                "incomplete",
+                "search"
+            ]
         );
         let errors = SessionFilter::from_pairs([("after", "2026-02-08"), ("before", "2026-02-01")])
             .unwrap_err();

@@ -38,6 +38,7 @@ pub mod record;
 pub mod report;
 pub mod result;
 pub mod schema;
+pub mod search;
 pub mod text;
 pub mod timestamp;
 pub mod words;
@@ -57,6 +58,7 @@ pub use policy::{Policy, Violation};
 pub use record::{Gap, SessionRecord};
 pub use report::AnalyticsReport;
 pub use result::{ErrorResponse, SessionEndResult, SessionHeartbeatResult, SessionStartResult};
+pub use search::{Search, Searched};
 pub use text::{Integer, Metadata, Number, Pid, SessionType, Text, Trimmed};
 pub use timestamp::Timestamp;
 pub use words::{

@@ -239,7 +239,7 @@ fn on_store(
     Ok(outcome)
 }
 
-fn run(
+pub(super) fn run(
     destination: Destination,
     pid: u32,
     connections: usize,

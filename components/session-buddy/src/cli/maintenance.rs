@@ -1,6 +1,9 @@
 //! `session-buddy maintenance`
 
-use std::io::{Write, stdout};
+use std::{
+    io::{Write, stdout},
+    path::Path,
+};
 
 use clap::Subcommand;
 
@@ -25,23 +28,28 @@ enum Command {
 half a minute for a million sessions."
     )]
     RebuildRollups(DatabaseArgs),
+    /// Make the index of words that --search reads anew from the sessions
+    #[command(
+        after_help = "`session-buddy verify` says whether that is needed. No server may run meanwhile; it takes about
+half a minute for a million sessions. Ended early, it leaves the rest to the next server."
+    )]
+    RebuildSearch(DatabaseArgs),
 }
 
 pub(super) fn run(args: &Args) -> Result<(), Failure> {
-    match &args.command {
-        Command::RebuildRollups(database) => rebuild_rollups(database),
-    }
-}
-
-fn rebuild_rollups(database: &DatabaseArgs) -> Result<(), Failure> {
+    let (database, rebuild, done): (_, fn(&Path) -> Result<u64, OpenError>, _) = match &args.command
+    {
+        Command::RebuildRollups(database) => (database, SqliteStore::rebuild_rollups, "counted"),
+        Command::RebuildSearch(database) => (database, SqliteStore::rebuild_search, "indexed"),
+    };
     let settings = database.settings()?;
     let path = existing(&settings)?;
-    let counted = SqliteStore::rebuild_rollups(path).map_err(|error| {
+    let sessions = rebuild(path).map_err(|error| {
         let failure = cannot_open(&settings, &error);
         match error {
             OpenError::Locked => failure.hint("stop the server first: `session-buddy mcp stop`"),
             _ => failure,
         }
     })?;
-    writeln!(stdout(), "counted {counted} sessions").map_err(Failure::writing)
+    writeln!(stdout(), "{done} {sessions} sessions").map_err(Failure::writing)
 }

@@ -32,6 +32,10 @@ pub(super) struct Selection {
     /// Only what is active
     #[arg(long)]
     incomplete: bool,
+    /// Has these words in component, user, host, folder, reason, error or metadata; the last may be a beginning, "..."
+    /// keeps words together
+    #[arg(long, value_name = "TEXT")]
+    search: Option<String>,
 }
 
 impl Selection {
@@ -46,9 +50,10 @@ impl Selection {
             before,
             duration_greater,
             incomplete,
+            search,
         } = self;
         let lists = [session_type, component, user, status];
-        let single = [after, before, duration_greater];
+        let single = [after, before, duration_greater, search];
         lists.iter().all(|list| list.is_empty())
             && single.iter().all(|value| value.is_none())
             && !incomplete
@@ -86,6 +91,7 @@ impl Selection {
                 .iter()
                 .map(|seconds| ("duration_greater", seconds.clone())),
         );
+        pairs.extend(self.search.iter().map(|search| ("search", search.clone())));
         SessionFilter::from_pairs(pairs.iter().map(|(name, value)| (*name, value.as_str())))
             .map_err(|errors| {
                 let problems: Vec<_> = errors

@@ -16,14 +16,14 @@ use crate::store::{
     checkpoint::{Checkpoint, CheckpointFiles, Key, PublicKey, short},
     sqlite::{
         compared::compare,
-        verify::{Verified, VerifyError, verify},
+        verify::{Verified, VerifyError, is_of_search, verify},
     },
 };
 
 /// Check that the record says what was recorded
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Names the first ledger record, session, sum or checkpoint that is not what was recorded, and exits with 1.
+    after_help = "Names the first ledger record, session, sum, word or checkpoint that is not what was recorded, and exits with 1.
 The server may run meanwhile. `session-buddy checkpoint` writes what --checkpoint takes. Who signed it is compared with
 checkpoint.key in the state folder, unless --db-path names a database that is not the one of this folder's server."
 )]
@@ -41,7 +41,7 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
     check_there(&path)?;
     let verified = verify(&path);
     if let Err(error) = &verified
-        && !is_of_sums(error)
+        && remedy(error).is_none()
     {
         return Err(not_verified(error, &path));
     }
@@ -56,7 +56,7 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
     for file in &args.checkpoint {
         agreed.push(compare_with(&path, file, key.as_ref())?);
     }
-    // What was signed outweighs sums, which can be made anew.
+    // What was signed outweighs what can be made anew.
     let verified = verified.map_err(|error| not_verified(&error, &path))?;
     let mut text = describe(&verified);
     for (file, checkpoint) in &agreed {
@@ -83,17 +83,25 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Tells whether the record itself verifies, and only the sums over it do not.
-fn is_of_sums(error: &VerifyError) -> bool {
-    matches!(error, VerifyError::Difference { place, .. } if place.starts_with("rollup_"))
+/// Gives what makes anew what does not verify, where the record itself does.
+fn remedy(error: &VerifyError) -> Option<&'static str> {
+    match error {
+        VerifyError::Difference { place, .. } if place.starts_with("rollup_") => Some(
+            "the record itself verifies; `session-buddy maintenance rebuild-rollups` makes the sums anew",
+        ),
+        VerifyError::Difference { place, .. } if is_of_search(place) => Some(
+            "the record itself verifies; `session-buddy maintenance rebuild-search` makes the index anew",
+        ),
+        _ => None,
+    }
 }
 
 fn not_verified(error: &VerifyError, path: &Path) -> Failure {
     let failure = Failure::of(ExitStatus::Failed, error);
+    if let Some(remedy) = remedy(error) {
+        return failure.hint(remedy);
+    }
     match error {
-        VerifyError::Difference { .. } if is_of_sums(error) => failure.hint(
-            "the record itself verifies; `session-buddy maintenance rebuild-rollups` makes the sums anew",
-        ),
         VerifyError::Difference { .. } => failure.hint(format!(
             "{} was changed by something else than Session-Buddy; compare it with a backup",
             path.display()
@@ -147,8 +155,8 @@ fn failed(error: &(dyn Error + 'static)) -> Failure {
 
 fn describe(verified: &Verified) -> String {
     let mut text = format!(
-        "verified: {} ledger records, {} sessions\nsums:     {} rows\n",
-        verified.records, verified.sessions, verified.rollups
+        "verified: {} ledger records, {} sessions\nsums:     {} rows\nsearch:   {} entries\n",
+        verified.records, verified.sessions, verified.rollups, verified.search_entries
     );
     if verified.erased > 0 {
         let _ = writeln!(

@@ -5,12 +5,14 @@
 
 pub mod compared;
 mod connection;
+mod load;
 mod notes;
 mod place;
 mod reader;
 mod rollup;
 mod row;
 mod schema;
+mod search;
 mod status;
 pub mod verify;
 mod writer;
@@ -37,6 +39,7 @@ use self::{
     status::Status,
     writer::{Answer, Job, Work, Writer},
 };
+pub use load::Loader;
 pub use place::PlaceError;
 
 use super::{
@@ -72,12 +75,12 @@ pub enum OpenError {
     #[error("it is not a database of Session-Buddy")]
     Foreign,
     /// It was written by a newer program.
-    #[error("its schema is newer than this program: step {found}, known are {known}")]
+    #[error("its schema is newer than this program: step {found}, the last one known is {known}")]
     Newer {
         /// The step that is not known.
         found: i64,
-        /// How many are.
-        known: usize,
+        /// The last one that is.
+        known: i64,
     },
     /// A released step is not what it was.
     #[error("step {number} of its schema is not the one of this program")]
@@ -182,6 +185,33 @@ impl SqliteStore {
         transaction.commit()?;
         connection::checkpoint(&connection)?;
         Ok(counted)
+    }
+
+    /// Makes the index of words anew, in a database that nobody writes meanwhile. Gives how many sessions were indexed.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::open`].
+    pub fn rebuild_search(path: &Path) -> Result<u64, OpenError> {
+        /// More than a server takes, as nobody waits: FTS5 has fewer pieces to merge.
+        const SLICE: u64 = 16_384;
+        let _lock = lock(path)?;
+        let mut connection = connection::read_write(path)?;
+        schema::migrate(&mut connection)?;
+        search::clear(&connection)?;
+        let mut indexed = 0;
+        loop {
+            // What was indexed stays, also where this is ended.
+            let transaction = connection.transaction()?;
+            let of_slice = search::index(&transaction, SLICE)?;
+            transaction.commit()?;
+            if of_slice == 0 {
+                break;
+            }
+            indexed += of_slice;
+        }
+        connection::checkpoint(&connection)?;
+        Ok(indexed)
     }
 
     fn submit(&self, work: Work) -> Result<oneshot::Receiver<Answer>, StoreError> {

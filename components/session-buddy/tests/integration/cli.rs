@@ -56,6 +56,9 @@ fn every_filter_finds_what_it_names() {
         (" --before 1d", vec![5, 4, 3, 2, 1]),
         (" --limit 2", vec![5, 4]),
         (" --limit 5000", vec![5, 4, 3, 2, 1]),
+        (" --search build-7", vec![5, 4, 3, 2, 1]),
+        (" --search bil --user ana", vec![2]),
+        (" --search nowhere", vec![]),
     ] {
         let ran = server.cli(&format!("list-sessions --format json{flags}"));
         assert_eq!(numbers(&ran.with_code(0).json()), expected, "{flags:?}");
@@ -414,6 +417,7 @@ fn verify_counts_what_it_checked() {
         let ran = home.cli("verify").with_code(0);
         let counts = "verified: 9 ledger records, 5 sessions\nsums:     ";
         assert!(ran.stdout.starts_with(counts), "{}", ran.stdout);
+        assert!(ran.stdout.contains("\nsearch:   "), "{}", ran.stdout);
         assert!(
             ran.stdout.contains(" ends at record 8, hash "),
             "{}",

@@ -90,6 +90,13 @@ fn every_filter_finds_what_it_names() {
         ("duration_greater=5400", vec![5, 4, 2]),
         ("duration_greater=5399", vec![5, 4, 2, 1]),
         ("limit=2", vec![5, 4]),
+        ("search=build-7", vec![5, 4, 3, 2, 1]),
+        ("search=ANA+bil", vec![2]),
+        ("search=%22srv+app%22&user=ana&limit=1", vec![5]),
+        ("search=ana,+billing", vec![2]),
+        ("search=cked&search=crack", vec![5]),
+        ("search=%22crack%22", vec![]),
+        ("search=a+AND+NOT+NEAR(b*)", vec![]),
     ] {
         let answer = server.get(&format!("/api/sessions?{query}"));
         assert_eq!(answer.status, 200, "{query}: {}", answer.text());
@@ -162,6 +169,9 @@ fn a_parameter_that_is_wrong_is_named() {
         ("duration_greater=-1", "duration_greater"),
         ("incomplete=maybe", "incomplete"),
         ("count=perhaps", "count"),
+        ("search=", "search"),
+        ("search=*-", "search"),
+        (&format!("search={}", "x".repeat(201)), "search"),
     ] {
         let problem = server
             .get(&format!("/api/sessions?{query}"))

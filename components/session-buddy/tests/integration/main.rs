@@ -6,6 +6,7 @@ mod analytics;
 mod background;
 mod bad_input;
 mod batches;
+mod bulk;
 mod canaries;
 mod checkpoints;
 mod cli;

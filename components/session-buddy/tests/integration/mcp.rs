@@ -401,6 +401,10 @@ fn lists_are_filtered_and_paged() {
             vec![4, 1],
         ),
         (json!({"user": "' OR 1=1 --"}), vec![]),
+        (
+            json!({"search": "ana \"srv app\"", "status": "active"}),
+            vec![5, 2],
+        ),
     ] {
         let listed = list(filter.clone());
         assert_eq!(numbers(&listed["sessions"]), expected, "{filter}");

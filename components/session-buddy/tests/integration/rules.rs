@@ -23,10 +23,12 @@ use session_buddy::{
     tracker::{Delivery, EndError, Event, Tracker},
 };
 use session_model::{
-    Act, ActName, ActRecord, EndKnownBy, Field, Liveness as Life, Session, SessionEndEvent,
-    SessionEndResult, SessionHeartbeatEvent, SessionHeartbeatResult, SessionId, SessionRecord,
-    SessionStartEvent, SessionStartResult, SessionState, SessionStatus, Timestamp, Transport,
+    Act, ActName, ActRecord, EndKnownBy, Field, Liveness as Life, Searched, Session,
+    SessionEndEvent, SessionEndResult, SessionFilter, SessionHeartbeatEvent,
+    SessionHeartbeatResult, SessionId, SessionRecord, SessionStartEvent, SessionStartResult,
+    SessionState, SessionStatus, Timestamp, Transport,
     fold::{Origin, Vitals},
+    record::ProofOfLife,
 };
 
 use crate::analytics::counted_one_by_one;
@@ -212,14 +214,13 @@ impl SessionStore for ModelStore {
         Box::pin(async { Ok(revoked) })
     }
 
-    fn list(&self, _: ListQuery) -> StoreFuture<'_, Page> {
-        Box::pin(async {
-            Ok(Page {
-                sessions: Vec::new(),
-                next: None,
-                total: None,
-            })
-        })
+    fn list(&self, query: ListQuery) -> StoreFuture<'_, Page> {
+        let sessions = self.0.lock().unwrap();
+        let records = sessions
+            .values()
+            .map(|Standing { session, vitals }| session.record(vitals));
+        let page = listed_one_by_one(records, &query);
+        Box::pin(async { Ok(page) })
     }
 
     fn find(&self, prefix: String, limit: usize) -> StoreFuture<'_, Vec<SessionId>> {
@@ -250,6 +251,60 @@ impl SessionStore for ModelStore {
 
     fn close(&self) -> StoreFuture<'_, ()> {
         Box::pin(async { Ok(()) })
+    }
+}
+
+/// Lists sessions the simplest way there is: each is looked at.
+pub(crate) fn listed_one_by_one(
+    records: impl Iterator<Item = SessionRecord>,
+    query: &ListQuery,
+) -> Page {
+    let filter = &query.filter;
+    fn among<T: PartialEq>(all: &[T], one: &T) -> bool {
+        all.is_empty() || all.contains(one)
+    }
+    let matches = |record: &SessionRecord| {
+        let seconds = record
+            .clone()
+            .as_of(query.now, ProofOfLife::NotAsked)
+            .duration_seconds;
+        among(&filter.session_type, &record.session_type)
+            && among(&filter.component, &record.component_name)
+            && among(&filter.user, &record.username)
+            && among(&filter.status, &record.status)
+            && filter.after.is_none_or(|after| after <= record.start_time)
+            && filter
+                .before
+                .is_none_or(|before| record.start_time < before)
+            && filter
+                .duration_greater
+                .is_none_or(|bound| seconds.is_some_and(|seconds| seconds > bound))
+            && (!filter.incomplete || record.status == SessionStatus::Active)
+            && filter
+                .search
+                .as_ref()
+                .is_none_or(|search| search.finds(&Searched::of(record)))
+    };
+    let place = |record: &SessionRecord| Cursor {
+        start_time: record.start_time,
+        session_id: record.session_id.clone(),
+    };
+    let order = |one: &Cursor, other: &Cursor| {
+        (one.start_time, &one.session_id).cmp(&(other.start_time, &other.session_id))
+    };
+    let mut all: Vec<_> = records.filter(matches).collect();
+    all.sort_by(|one, other| order(&place(other), &place(one)));
+    let count = all.len() as u64;
+    if let Some(after) = &query.after {
+        all.retain(|record| order(&place(record), after).is_lt());
+    }
+    let more = all.len() > query.limit;
+    all.truncate(query.limit);
+    let known = query.count || (query.after.is_none() && !more);
+    Page {
+        next: all.last().filter(|_| more).map(place),
+        total: known.then_some(count),
+        sessions: all.into_iter().map(|record| Stored { record }).collect(),
     }
 }
 
@@ -400,6 +455,17 @@ impl Desk {
             self.tracker
                 .end_by_hand(id.as_str(), "uid 0".to_owned(), None, force, delivery());
         self.runtime.block_on(closing).unwrap()
+    }
+
+    fn listed(&self, pairs: &[(&str, &str)]) -> Page {
+        let query = ListQuery {
+            filter: SessionFilter::from_pairs(pairs.iter().copied()).unwrap(),
+            after: None,
+            limit: 10,
+            count: false,
+            now: self.clock.clock().now(),
+        };
+        self.runtime.block_on(self.store.list(query)).unwrap()
     }
 
     pub(crate) fn record(&self, number: u32) -> SessionRecord {
@@ -926,6 +992,20 @@ proptest! {
             perform(&model, 1, step);
             perform(&sqlite, 1, step);
             prop_assert_eq!(model.record(1), sqlite.record(1), "after {:?}", step);
+            for pairs in LISTS {
+                prop_assert_eq!(model.listed(pairs), sqlite.listed(pairs), "{:?} after {:?}", pairs, step);
+            }
         }
     }
 }
+
+/// Lists whose answers differ by what became of a session.
+const LISTS: [&[(&str, &str)]; 7] = [
+    &[],
+    &[("status", "lost,active")],
+    &[("incomplete", "true")],
+    &[("user", "les"), ("component", "mahavishnu")],
+    &[("search", "mahavishnu \"such order\"")],
+    &[("search", "les mbp-lo"), ("status", "ended")],
+    &[("search", "nowhere")],
+];

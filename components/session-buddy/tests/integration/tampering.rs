@@ -10,16 +10,18 @@ use std::{
     sync::Arc,
 };
 
+use rusqlite::Connection;
 use session_buddy::{
     store::{
-        SessionStore,
+        ListQuery, SessionStore,
         sqlite::{
-            SqliteStore,
+            ReadOnlyStore, SqliteStore,
             verify::{VerifyError, verify},
         },
     },
     tracker::Tracker,
 };
+use session_model::SessionFilter;
 
 use crate::rules::{TestClock, delivery, end, start};
 
@@ -33,7 +35,7 @@ async fn tampered(folder: &Path, sql: &str) -> PathBuf {
     }
     tracker.end(end(1), delivery()).await.unwrap();
     tracker.close().await.unwrap();
-    let attacker = rusqlite::Connection::open(&path).unwrap();
+    let attacker = Connection::open(&path).unwrap();
     attacker.pragma_update(None, "foreign_keys", "OFF").unwrap();
     attacker.execute_batch(sql).unwrap();
     path
@@ -156,6 +158,48 @@ async fn sums_are_made_anew_from_the_sessions() {
     assert!(verify(&path).is_err());
     assert_eq!(SqliteStore::rebuild_rollups(&path).unwrap(), 3);
     verify(&path).unwrap();
+}
+
+#[tokio::test]
+async fn the_index_of_words_is_compared_and_made_anew_from_the_sessions() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = tampered(folder.path(), "UPDATE search_state SET indexed = 3").await;
+    let error = verify(&path).unwrap_err().to_string();
+    let place = "search index, 2026-02-06: its words are not those of the sessions";
+    assert!(error.starts_with(place), "{error}");
+    assert_eq!(SqliteStore::rebuild_search(&path).unwrap(), 3);
+    assert!(verify(&path).unwrap().search_entries > 0);
+    let more = "INSERT INTO session_words (rowid, words) VALUES (1, 'more')";
+    Connection::open(&path).unwrap().execute(more, []).unwrap();
+    let error = verify(&path).unwrap_err().to_string();
+    assert!(error.starts_with("search index, 1970-01-01"), "{error}");
+}
+
+#[tokio::test]
+async fn a_database_of_an_older_server_is_searched_without_an_index() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = tampered(
+        folder.path(),
+        "DROP TABLE session_words; DROP TABLE search_state; DROP TABLE search_changed;
+         DELETE FROM migrations WHERE name = 'search'",
+    )
+    .await;
+    assert_eq!(verify(&path).unwrap().search_entries, 0);
+    let query = || ListQuery {
+        filter: SessionFilter::from_pairs([("search", "mahavishnu les mbp-l")]).unwrap(),
+        after: None,
+        limit: 2,
+        count: true,
+        now: TestClock::new().clock().now(),
+    };
+    let before = ReadOnlyStore::open(&path)
+        .unwrap()
+        .list(query())
+        .await
+        .unwrap();
+    assert_eq!((before.sessions.len(), before.total), (2, Some(3)));
+    let store = SqliteStore::open(&path, &TestClock::new().clock()).unwrap();
+    assert_eq!(store.list(query()).await.unwrap(), before);
 }
 
 #[tokio::test]

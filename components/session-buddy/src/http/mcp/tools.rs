@@ -6,7 +6,7 @@ use rmcp::model::{JsonObject, Tool, ToolAnnotations};
 use schemars::JsonSchema;
 use serde_json::{Value, json};
 use session_model::{
-    AnalyticsReport, SessionEndEvent, SessionEndResult, SessionHeartbeatEvent,
+    AnalyticsReport, Search, SessionEndEvent, SessionEndResult, SessionHeartbeatEvent,
     SessionHeartbeatResult, SessionRecord, SessionStartEvent, SessionStartResult, schema,
 };
 
@@ -201,6 +201,12 @@ fn list_arguments() -> Value {
         "before": time("Began before this time, RFC 3339 or a date"),
         "duration_greater": {"type": ["integer", "null"], "minimum": 0, "description": "Ran longer than this, seconds"},
         "incomplete": {"type": ["boolean", "null"], "description": "Only what is active"},
+        "search": {
+            "type": ["string", "null"],
+            "maxLength": Search::CHARACTERS_MAX,
+            "description": "Has these words in component, user, host, folder, reason, error or metadata; the last one may be a \
+                            beginning, \"...\" keeps words together",
+        },
         "limit": {"type": ["integer", "null"], "minimum": 1, "maximum": 1000, "default": 100},
         "cursor": {"type": ["string", "null"], "description": "next_cursor of the page before"},
         "token": token(),

@@ -33,6 +33,7 @@ const UNWATCH: &str = "DELETE FROM watched WHERE session_id = ?1";
 
 /// A session of which heartbeats said more than was counted.
 pub(super) struct Fed {
+    pub(super) id: SessionId,
     /// The chain that has its start.
     pub(super) chain: i64,
     pub(super) before: Facts,
@@ -43,7 +44,7 @@ pub(super) struct Fed {
 /// all.
 pub(super) fn write(transaction: &Transaction<'_>, note: Note) -> rusqlite::Result<Option<Fed>> {
     match note {
-        Note::Fed(id, vitals) => return feed(transaction, &id, vitals),
+        Note::Fed(id, vitals) => return feed(transaction, id, vitals),
         Note::Watched(id, watched) => {
             let values = params![
                 id.as_str(),
@@ -67,7 +68,7 @@ pub(super) fn write(transaction: &Transaction<'_>, note: Note) -> rusqlite::Resu
 
 fn feed(
     transaction: &Transaction<'_>,
-    id: &SessionId,
+    id: SessionId,
     vitals: Vitals,
 ) -> rusqlite::Result<Option<Fed>> {
     let found = transaction
@@ -105,6 +106,7 @@ fn feed(
         ..counted.clone()
     };
     Ok(Some(Fed {
+        id,
         chain,
         before: counted,
         now,

@@ -1,6 +1,7 @@
 //! The questions that a store answers, and the connections on which it does.
 
 use std::{
+    ops::ControlFlow,
     path::PathBuf,
     sync::{Arc, Mutex, PoisonError},
 };
@@ -14,6 +15,7 @@ use super::{
     chain_of_causes, connection,
     place::Place,
     row::{COLUMNS, Cell, Row},
+    search::Finder,
     writing::{instant, read_record},
 };
 use crate::store::{
@@ -126,13 +128,13 @@ pub(super) fn get(connection: &Connection, id: &SessionId) -> rusqlite::Result<O
 }
 
 /// Conditions of a query and what is bound to their places.
-struct Conditions {
+pub(super) struct Conditions {
     sql: Vec<String>,
-    values: Vec<Value>,
+    pub(super) values: Vec<Value>,
 }
 
 impl Conditions {
-    fn of(query: &ListQuery) -> Self {
+    pub(super) fn of(query: &ListQuery) -> Self {
         let mut conditions = Self {
             sql: Vec::new(),
             values: Vec::new(),
@@ -141,12 +143,12 @@ impl Conditions {
         conditions.one_of("session_type", &filter.session_type);
         conditions.one_of("component_name", &filter.component);
         conditions.one_of("username", &filter.user);
-        conditions.one_of("status", &filter.status);
+        match filter.status.as_slice() {
+            [status] => conditions.status(*status),
+            several => conditions.one_of("status", several),
+        }
         if filter.incomplete {
-            // As text, so that the partial index on what is active fits.
-            conditions
-                .sql
-                .push(format!("status = '{}'", SessionStatus::Active));
+            conditions.status(SessionStatus::Active);
         }
         if let Some(after) = filter.after {
             conditions.add("start_time >= ?", [after.into_cell()]);
@@ -168,7 +170,24 @@ impl Conditions {
         conditions
     }
 
-    fn add(&mut self, sql: &str, values: impl IntoIterator<Item = Value>) {
+    /// Requires a place behind another one.
+    pub(super) fn after(&mut self, after: Option<&Cursor>) {
+        if let Some(Cursor {
+            start_time,
+            session_id,
+        }) = after
+        {
+            let place = [start_time.into_cell(), session_id.clone().into_cell()];
+            self.add("(start_time, session_id) < (?, ?)", place);
+        }
+    }
+
+    /// As text, so that a partial index fits.
+    fn status(&mut self, status: SessionStatus) {
+        self.sql.push(format!("status = '{status}'"));
+    }
+
+    pub(super) fn add(&mut self, sql: &str, values: impl IntoIterator<Item = Value>) {
         self.sql.push(sql.to_owned());
         self.values.extend(values);
     }
@@ -183,7 +202,7 @@ impl Conditions {
         }
     }
 
-    fn clause(&self) -> String {
+    pub(super) fn clause(&self) -> String {
         if self.sql.is_empty() {
             String::new()
         } else {
@@ -194,35 +213,14 @@ impl Conditions {
 
 /// Gives sessions, newest first.
 pub(super) fn list(connection: &Connection, query: &ListQuery) -> rusqlite::Result<Page> {
-    let mut conditions = Conditions::of(query);
-    let total = if query.count {
-        Some(count(connection, &conditions)?)
-    } else {
-        None
-    };
-    if let Some(Cursor {
-        start_time,
-        session_id,
-    }) = &query.after
-    {
-        let place = [start_time.into_cell(), session_id.clone().into_cell()];
-        conditions.add("(start_time, session_id) < (?, ?)", place);
-    }
-    let sql = format!(
-        "SELECT {} FROM sessions {} ORDER BY start_time DESC, session_id DESC LIMIT ?",
-        COLUMNS.join(", "),
-        conditions.clause()
-    );
+    // One moment, whatever is written meanwhile.
+    let snapshot = connection.unchecked_transaction()?;
     // One more than asked for tells whether there is another page.
-    let limit = i64::try_from(query.limit.saturating_add(1)).unwrap_or(i64::MAX);
-    let mut statement = connection.prepare_cached(&sql)?;
-    let rows = statement.query_map(
-        params_from_iter(conditions.values.into_iter().chain([limit.into_cell()])),
-        Row::read,
-    )?;
-    let mut sessions = rows
-        .map(|row| row.map(Row::into_stored))
-        .collect::<rusqlite::Result<Vec<_>>>()?;
+    let most = query.limit.saturating_add(1);
+    let (mut sessions, total) = match Finder::of(&snapshot, query)? {
+        Some(finder) => by_words(&snapshot, &finder, query, most)?,
+        None => by_filters(&snapshot, query, most)?,
+    };
     let more = sessions.len() > query.limit;
     sessions.truncate(query.limit);
     let next = sessions.last().filter(|_| more).map(|last| Cursor {
@@ -236,6 +234,68 @@ pub(super) fn list(connection: &Connection, query: &ListQuery) -> rusqlite::Resu
         next,
         total,
     })
+}
+
+/// Sessions, and how many match in all where that was asked for.
+type Listed = (Vec<Stored>, Option<u64>);
+
+fn by_words(
+    snapshot: &Connection,
+    finder: &Finder<'_>,
+    query: &ListQuery,
+    most: usize,
+) -> rusqlite::Result<Listed> {
+    let mut total = query.count.then_some(0);
+    if let Some(total) = &mut total {
+        finder.walk(None, &mut |_| {
+            *total += 1;
+            ControlFlow::Continue(())
+        })?;
+    }
+    let mut found = Vec::new();
+    finder.walk(query.after.as_ref(), &mut |key| {
+        found.push(key.row);
+        if found.len() == most {
+            ControlFlow::Break(())
+        } else {
+            ControlFlow::Continue(())
+        }
+    })?;
+    let sql = format!(
+        "SELECT {} FROM sessions WHERE rowid = ?1",
+        COLUMNS.join(", ")
+    );
+    let mut one = snapshot.prepare_cached(&sql)?;
+    let sessions = found
+        .into_iter()
+        .map(|row| one.query_row([row], Row::read).map(Row::into_stored))
+        .collect::<rusqlite::Result<_>>()?;
+    Ok((sessions, total))
+}
+
+fn by_filters(snapshot: &Connection, query: &ListQuery, most: usize) -> rusqlite::Result<Listed> {
+    let mut conditions = Conditions::of(query);
+    let total = if query.count {
+        Some(count(snapshot, &conditions)?)
+    } else {
+        None
+    };
+    conditions.after(query.after.as_ref());
+    let sql = format!(
+        "SELECT {} FROM sessions {} ORDER BY start_time DESC, session_id DESC LIMIT ?",
+        COLUMNS.join(", "),
+        conditions.clause()
+    );
+    let most = i64::try_from(most).unwrap_or(i64::MAX);
+    let mut statement = snapshot.prepare_cached(&sql)?;
+    let rows = statement.query_map(
+        params_from_iter(conditions.values.into_iter().chain([most.into_cell()])),
+        Row::read,
+    )?;
+    let sessions = rows
+        .map(|row| row.map(Row::into_stored))
+        .collect::<rusqlite::Result<_>>()?;
+    Ok((sessions, total))
 }
 
 fn count(connection: &Connection, conditions: &Conditions) -> rusqlite::Result<u64> {

@@ -1,8 +1,8 @@
 //! Does the record still say what was recorded?
 //!
-//! Three passes over one snapshot: along each chain (hashes, gaps in the numbers, commitments), along the sessions (does
-//! folding a session's ledger records give its row), and along the days (do the sums say what the sessions say). Each names
-//! the first difference. None needs more memory the longer the record is.
+//! Passes over one snapshot: along each chain (hashes, gaps in the numbers, commitments), along the sessions (does folding a
+//! session's ledger records give its row), along the days (do the sums say what the sessions say), and along the words (does
+//! the index have those of the sessions). Each names the first difference. None needs more memory the longer the record is.
 
 use std::{collections::BTreeMap, path::Path};
 
@@ -13,6 +13,7 @@ use uuid::Uuid;
 use super::{
     OpenError, connection, rollup,
     row::{COLUMNS, Places, Row, record_key},
+    search,
     writing::read_record,
 };
 use crate::store::ledger::{self, Hash, Header, Salt};
@@ -28,6 +29,8 @@ pub struct Verified {
     pub sessions: u64,
     /// Rows of sums that were compared with the sessions.
     pub rollups: u64,
+    /// Entries of the index of words that were compared with the sessions.
+    pub search_entries: u64,
     /// The last record of each chain: its id, number and hash.
     pub heads: Vec<(Uuid, u64, Hash)>,
 }
@@ -82,6 +85,7 @@ pub fn verify(path: &Path) -> Result<Verified, VerifyError> {
     verify_chains(&snapshot, &mut verified)?;
     verify_sessions(&snapshot, &mut verified)?;
     verified.rollups = verify_rollups(&snapshot)?;
+    verified.search_entries = verify_search(&snapshot)?;
     Ok(verified)
 }
 
@@ -364,6 +368,20 @@ fn verify_rollups(snapshot: &Connection) -> Result<u64, VerifyError> {
         rollup::CompareError::Read(error) => VerifyError::Read(error),
         rollup::CompareError::Difference { place, what } => VerifyError::Difference { place, what },
     })
+}
+
+/// Tells whether a difference is one of the index of words, which says nothing that the sessions do not say.
+pub fn is_of_search(place: &str) -> bool {
+    place.starts_with(search::PLACE)
+}
+
+/// Compares the index of words with the sessions. A database that only older servers have opened has none.
+fn verify_search(snapshot: &Connection) -> Result<u64, VerifyError> {
+    if search::exists(snapshot)? {
+        search::compare(snapshot)
+    } else {
+        Ok(0)
+    }
 }
 
 /// Takes the columns as they stand: what reads alike need not be alike.

@@ -11,7 +11,7 @@ use std::{
         Arc,
         mpsc::{Receiver, RecvTimeoutError, TryRecvError},
     },
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use rusqlite::{Connection, OptionalExtension, TransactionBehavior};
@@ -24,12 +24,13 @@ use super::{
     OpenError, connection, notes,
     place::{Place, PlaceError},
     rollup::Journal,
+    search,
     status::Status,
     verify,
-    writing::{Head, WriteError, Writing},
+    writing::{Head, Left, WriteError, Writing},
 };
 use crate::store::{
-    Change, Note, Outcome, StoreError,
+    Change, Note, Outcome, Past, StoreError,
     checkpoint::ChainHead,
     ledger::{FORMAT, GENESIS, Header},
 };
@@ -40,6 +41,9 @@ const BATCH_ENOUGH: usize = 256;
 
 /// How often an idle writer looks whether it could write.
 const LOOK_INTERVAL: Duration = Duration::from_secs(1);
+
+/// How long nothing is indexed after that has failed. Searches look at all that is not indexed meanwhile.
+const INDEX_PAUSE: Duration = Duration::from_secs(60);
 
 /// What waits to be written.
 pub(super) enum Work {
@@ -76,6 +80,8 @@ pub(super) struct Writer {
     place: Arc<Place>,
     chain: Option<Chain>,
     status: Arc<Status>,
+    /// Until when nothing is indexed.
+    index_pause: Option<Instant>,
 }
 
 impl Drop for Writer {
@@ -88,13 +94,15 @@ impl Drop for Writer {
 }
 
 /// A connection and the end of the chain that it writes.
-struct Chain {
+pub(super) struct Chain {
     connection: Connection,
     key: i64,
     uuid: Uuid,
     head: Head,
     /// What its transactions change of the sums. It goes with the connection when one fails.
     journal: Journal,
+    /// How many sessions wait to be indexed.
+    to_index: u64,
 }
 
 impl Writer {
@@ -115,6 +123,7 @@ impl Writer {
             place: Arc::new(Place::of(path)?),
             chain: Some(chain),
             status,
+            index_pause: None,
         })
     }
 
@@ -139,6 +148,7 @@ impl Writer {
             }
             self.status.taken(count);
             self.commit(batch);
+            self.index(search::SLICE);
         }
         if let Some(mut chain) = self.chain.take() {
             if let Err(error) = self
@@ -168,7 +178,10 @@ impl Writer {
             match jobs.recv_timeout(LOOK_INTERVAL) {
                 Ok(job) => return Some(job),
                 Err(RecvTimeoutError::Disconnected) => return None,
-                Err(RecvTimeoutError::Timeout) => self.look(),
+                Err(RecvTimeoutError::Timeout) => {
+                    self.look();
+                    self.index(1);
+                }
             }
         }
     }
@@ -179,6 +192,25 @@ impl Writer {
         match self.usable().map(drop) {
             Ok(()) => self.recovered(),
             Err(failure) => drop(self.failed(&failure)),
+        }
+    }
+
+    /// Indexes a slice of what waits for it, if so many do. It is done when nobody waits for an answer, and of many at once,
+    /// because in the transactions of the changes it would cost more than they do.
+    fn index(&mut self, least: u64) {
+        let waiting = self.chain.as_ref().map_or(0, |chain| chain.to_index);
+        let paused = self.index_pause.is_some_and(|end| Instant::now() < end);
+        if waiting < least || paused {
+            return;
+        }
+        let Ok(chain) = self.usable() else { return };
+        if let Err(error) = chain.index(search::SLICE) {
+            error!(
+                "Sessions could not be indexed for search, which is slow until they are: {error}; `session-buddy verify` \
+                 tells whether the index is damaged"
+            );
+            self.chain = None;
+            self.index_pause = Some(Instant::now() + INDEX_PAUSE);
         }
     }
 
@@ -281,7 +313,10 @@ const LAST_RECORD: &str = "
     SELECT ledger.chain, uuid, seq, chain_hash FROM ledger JOIN chains USING (chain) ORDER BY record DESC LIMIT 1";
 
 impl Chain {
-    fn load_or_begin(mut connection: Connection, now: Timestamp) -> Result<Self, OpenError> {
+    pub(super) fn load_or_begin(
+        mut connection: Connection,
+        now: Timestamp,
+    ) -> Result<Self, OpenError> {
         let begun: bool =
             connection.query_row("SELECT EXISTS (SELECT 1 FROM chains)", [], |row| row.get(0))?;
         if !begun {
@@ -326,6 +361,7 @@ impl Chain {
         };
         Ok(Some(Self {
             journal: Journal::load(&connection)?,
+            to_index: search::waiting(&connection)?,
             connection,
             key,
             uuid,
@@ -379,9 +415,54 @@ impl Chain {
             .into_iter()
             .map(&mut make)
             .collect::<Result<_, _>>()?;
-        let head = writing.finish()?;
+        let left = writing.finish()?;
         transaction.commit()?;
-        self.head = head;
+        self.reached(&left);
         Ok(outcomes)
+    }
+
+    /// Writes sessions that are not there yet in one transaction.
+    pub(super) fn append(&mut self, sessions: Vec<Past>) -> Result<(), WriteError> {
+        let transaction = self.connection.transaction()?;
+        let mut writing = Writing::begin(
+            &transaction,
+            self.key,
+            self.uuid,
+            self.head,
+            &mut self.names,
+        );
+        for session in sessions {
+            writing.load(session)?;
+        }
+        let left = writing.finish()?;
+        transaction.commit()?;
+        self.reached(&left);
+        Ok(())
+    }
+
+    fn reached(&mut self, left: &Left) {
+        self.head = left.head;
+        self.to_index += left.to_index;
+    }
+
+    /// Brings all that was written to the disk.
+    pub(super) fn sync(&self) -> Result<(), OpenError> {
+        self.connection.pragma_update(None, "synchronous", "FULL")?;
+        connection::checkpoint(&self.connection).map(drop)
+    }
+
+    /// Indexes a slice of the sessions that wait for it. Gives how many.
+    pub(super) fn index(&mut self, slice: u64) -> rusqlite::Result<u64> {
+        let transaction = self
+            .connection
+            .transaction_with_behavior(TransactionBehavior::Immediate)?;
+        let indexed = search::index(&transaction, slice)?;
+        transaction.commit()?;
+        // What was counted twice, as it changed before it was indexed, is found to be done.
+        self.to_index = match indexed {
+            0 => 0,
+            some => self.to_index.saturating_sub(some),
+        };
+        Ok(indexed)
     }
 }

@@ -4,7 +4,7 @@ use std::sync::LazyLock;
 
 use rusqlite::{Transaction, params, params_from_iter, types::Value};
 use session_model::{
-    Act, Counters, Session, SessionId, Timestamp,
+    Act, Counters, Session, SessionId, SessionStatus, Timestamp,
     fold::{Accepted, Kind, PayloadError, Vitals},
 };
 use tracing::error;
@@ -14,11 +14,12 @@ use super::{
     chain_of_causes, notes,
     rollup::Journal,
     row::{CHANGING, COLUMNS, Places, Row, cell, chain_of, record_key},
+    search,
 };
 use crate::{
     analytics::Facts,
     store::{
-        Change, Decision, Note, Outcome, Standing, StoreError, Verdict,
+        Change, Decision, Note, Outcome, Past, Standing, StoreError, Verdict,
         ledger::{self, FORMAT, Hash, Header, Salt},
     },
 };
@@ -68,12 +69,19 @@ const CORRECTIONS: &str = "
 static INSERT: LazyLock<String> = LazyLock::new(|| {
     /// What an end adds to a row, in bytes: two times, how it is known, counters, metadata.
     const ROOM: usize = 96;
+    insert(&format!("zeroblob({ROOM})"))
+});
+
+/// A row that has its end.
+static INSERT_CLOSED: LazyLock<String> = LazyLock::new(|| insert("NULL"));
+
+fn insert(room: &str) -> String {
     let places = vec!["?"; COLUMNS.len()].join(", ");
     format!(
-        "INSERT INTO sessions ({}, room) VALUES ({places}, zeroblob({ROOM}))",
+        "INSERT INTO sessions ({}, room) VALUES ({places}, {room})",
         COLUMNS.join(", ")
     )
-});
+}
 
 static UPDATE: LazyLock<String> = LazyLock::new(|| {
     let changing = COLUMNS.iter().filter(|column| CHANGING.contains(column));
@@ -91,6 +99,15 @@ pub(super) struct Writing<'a> {
     uuid: Uuid,
     head: Head,
     journal: &'a mut Journal,
+    to_index: u64,
+}
+
+/// What a transaction leaves, once it is committed.
+pub(super) struct Left {
+    /// The end of the chain.
+    pub(super) head: Head,
+    /// How many sessions it has made wait to be indexed.
+    pub(super) to_index: u64,
 }
 
 impl<'a> Writing<'a> {
@@ -108,22 +125,35 @@ impl<'a> Writing<'a> {
             uuid,
             head,
             journal,
+            to_index: 0,
         }
     }
 
-    /// Writes what the changes come to in sums, and gives the end of the chain as it will be once the transaction is
-    /// committed.
-    pub(super) fn finish(self) -> rusqlite::Result<Head> {
+    /// Writes what the changes come to in sums, and gives what there will be once the transaction is committed.
+    pub(super) fn finish(self) -> rusqlite::Result<Left> {
         self.journal.write(self.transaction)?;
-        Ok(self.head)
+        Ok(Left {
+            head: self.head,
+            to_index: self.to_index,
+        })
     }
 
     /// Writes a note.
     pub(super) fn note(&mut self, note: Note) -> rusqlite::Result<()> {
         if let Some(fed) = notes::write(self.transaction, note)? {
             self.count(fed.chain, Some(&fed.before), &fed.now)?;
+            self.reindex(&fed.id, &fed.before, &fed.now)?;
         }
         Ok(())
+    }
+
+    /// Has a session indexed anew where other words stand in it.
+    fn reindex(&mut self, id: &SessionId, before: &Facts, now: &Facts) -> rusqlite::Result<()> {
+        if before.error == now.error {
+            return Ok(());
+        }
+        self.to_index += 1;
+        search::changed(self.transaction, id, before.error.as_deref())
     }
 
     fn count(&mut self, chain: i64, before: Option<&Facts>, now: &Facts) -> rusqlite::Result<()> {
@@ -172,6 +202,7 @@ impl<'a> Writing<'a> {
                 let row = Row::of(&session, &vitals.unwrap_or(before), places);
                 let now = Facts::of(&row.record);
                 self.count(chain_of(places.start), Some(&counted), &now)?;
+                self.reindex(&id, &counted, &now)?;
                 self.change(row)?;
             }
             None => {
@@ -193,9 +224,42 @@ impl<'a> Writing<'a> {
                     .prepare_cached(&INSERT)?
                     .execute(params_from_iter(row.into_values()))?;
                 self.count(self.chain, None, &now)?;
+                self.to_index += 1;
             }
         }
         Ok(verdict)
+    }
+
+    /// Writes a session that is not there yet, with all that became of it.
+    pub(super) fn load(&mut self, past: Past) -> Result<(), WriteError> {
+        let Past { records, vitals } = past;
+        let mut records = records.into_iter();
+        let start = records
+            .next()
+            .filter(|start| start.fact.kind() == Kind::Start);
+        let start = start.expect("the records of a past begin with its start");
+        let mut session = Session::begin(start).expect("a start begins a session");
+        let id = session.id().clone();
+        let mut places = Places {
+            start: self.append(&id, session.start())?,
+            end: None,
+        };
+        for record in records {
+            let key = self.append(&id, &record)?;
+            if record.fact.kind() == Kind::End {
+                places.end = Some(key);
+            }
+            session.accept(record);
+        }
+        let row = Row::of(&session, &vitals, places);
+        self.count(self.chain, None, &Facts::of(&row.record))?;
+        self.to_index += 1;
+        let closed = row.record.status != SessionStatus::Active;
+        let insert = if closed { &INSERT_CLOSED } else { &INSERT };
+        self.transaction
+            .prepare_cached(insert)?
+            .execute(params_from_iter(row.into_values()))?;
+        Ok(())
     }
 
     /// Reads a session as it stands, and where its start and end stand.
