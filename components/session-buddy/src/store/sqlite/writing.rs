@@ -2,7 +2,7 @@
 
 use std::sync::LazyLock;
 
-use rusqlite::{Transaction, params, params_from_iter, types::Value};
+use rusqlite::{Connection, Transaction, params, params_from_iter, types::Value};
 use session_model::{
     Act, Counters, Session, SessionId, Timestamp,
     fold::{Accepted, Kind, PayloadError, Vitals},
@@ -18,7 +18,7 @@ use super::{
 use crate::{
     analytics::Facts,
     store::{
-        Change, Decision, Note, Outcome, Standing, StoreError, Verdict,
+        Change, Decision, ImportedLine, Note, Outcome, Standing, StoreError, Verdict,
         ledger::{self, FORMAT, Hash, Header, Salt},
     },
 };
@@ -41,6 +41,8 @@ pub(super) enum WriteError {
     NoStart(SessionId),
     #[error("no random bytes")]
     Random(#[from] rustix::io::Errno),
+    #[error("what was put aside to be imported cannot be read")]
+    Staged(#[source] std::io::Error),
 }
 
 const APPEND_RECORD: &str = "
@@ -63,7 +65,7 @@ const RECORD: &str = "
 /// Uses `ledger_corrections`.
 const CORRECTIONS: &str = "
     SELECT kind, received_at, payload FROM ledger JOIN ledger_payload USING (record)
-     WHERE session_id = ?1 AND kind NOT IN ('genesis', 'start', 'end')";
+     WHERE session_id = ?1 AND kind NOT IN ('genesis', 'start', 'end') AND kind <> 'imported'";
 
 static INSERT: LazyLock<String> = LazyLock::new(|| {
     /// What an end adds to a row, in bytes: two times, how it is known, counters, metadata.
@@ -120,6 +122,36 @@ impl<'a> Writing<'a> {
         Ok(self.head)
     }
 
+    /// Writes what was counted so far, and begins to count anew.
+    pub(super) fn write_sums(&mut self) -> rusqlite::Result<()> {
+        std::mem::take(&mut self.sums).write(self.transaction)
+    }
+
+    /// Gives what reads what this transaction has written.
+    pub(super) fn connection(&self) -> &Connection {
+        self.transaction
+    }
+
+    /// Puts down a session that is not on record, as somebody tells it.
+    pub(super) fn import(&mut self, line: ImportedLine) -> Result<(), WriteError> {
+        let (session, vitals) = (line.imported.session(), line.imported.vitals());
+        let (kind, id) = (Kind::Imported.as_str(), session.id().as_str());
+        let start = self.append_payload(kind, Some(id), line.received_at, line.payload)?;
+        self.insert(session, vitals, start)
+    }
+
+    /// Writes the row of a session that begins with the record `start`.
+    fn insert(&mut self, session: &Session, vitals: &Vitals, start: i64) -> Result<(), WriteError> {
+        let places = Places { start, end: None };
+        let row = Row::of(session, vitals, places);
+        let now = Facts::of(&row.record);
+        self.transaction
+            .prepare_cached(&INSERT)?
+            .execute(params_from_iter(row.into_values()))?;
+        self.count(self.chain, None, &now)?;
+        Ok(())
+    }
+
     /// Writes a note.
     pub(super) fn note(&mut self, note: Note) -> rusqlite::Result<()> {
         if let Some(fed) = notes::write(self.transaction, note)? {
@@ -142,7 +174,9 @@ impl<'a> Writing<'a> {
                 error!("{damage}");
                 Ok(Err(StoreError::Damaged(damage)))
             }
-            Err(error @ (WriteError::Database(_) | WriteError::Random(_))) => Err(error),
+            Err(
+                error @ (WriteError::Database(_) | WriteError::Random(_) | WriteError::Staged(_)),
+            ) => Err(error),
         }
     }
 
@@ -185,17 +219,9 @@ impl<'a> Writing<'a> {
                 let (Some(start), Some(vitals)) = (start, vitals) else {
                     return Err(WriteError::NoStart(id));
                 };
-                let places = Places {
-                    start: self.append(&id, &start)?,
-                    end: None,
-                };
+                let place = self.append(&id, &start)?;
                 let session = Session::begin(start).ok_or(WriteError::NoStart(id))?;
-                let row = Row::of(&session, &vitals, places);
-                let now = Facts::of(&row.record);
-                self.transaction
-                    .prepare_cached(&INSERT)?
-                    .execute(params_from_iter(row.into_values()))?;
-                self.count(self.chain, None, &now)?;
+                self.insert(&session, &vitals, place)?;
             }
         }
         Ok(verdict)
