@@ -12,6 +12,7 @@ mod lapse;
 mod policy;
 mod recall;
 mod resolve;
+mod transfer;
 
 use std::{sync::Arc, time::Duration};
 
@@ -27,6 +28,7 @@ use session_model::{
 pub use event::{Event, EventResult};
 pub use policy::Violating;
 pub use resolve::ResolveError;
+pub use transfer::{Export, Exported};
 
 use self::{
     event::Waiting,
