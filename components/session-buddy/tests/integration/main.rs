@@ -25,3 +25,4 @@ mod simulation;
 mod stdio;
 mod storage;
 mod tampering;
+mod transfer;

@@ -12,12 +12,13 @@ use super::{
     Started, Strength, Vitals,
 };
 use crate::{
+    escape::{for_line, in_json},
     event::{SessionEndEvent, SessionStartEvent},
     field::{Field, FieldErrors, Place, expected},
     record::{SessionRecord, micros_of_seconds, seconds_of_micros},
     text::text_problem,
     timestamp::Timestamp,
-    words::{EndKnownBy, SessionStatus},
+    words::{EndKnownBy, ExitReason, SessionStatus},
 };
 
 /// The longest of the texts that no event holds: who closed a session, under which name and from where it was begun.
@@ -107,7 +108,7 @@ fn unknown_keys(value: &Value) -> FieldErrors {
     let keys = value.as_object().into_iter().flat_map(Map::keys);
     for key in keys.filter(|key| !known.contains(&key.as_str())) {
         errors.add(
-            Place::root().member(key),
+            Place::root().member(&for_line(key)),
             "unknown; a newer version may have written it, which this one would lose",
         );
     }
@@ -120,7 +121,7 @@ fn session_of(record: &SessionRecord, counters: &Counters) -> Result<Session, Fi
         Ok(end) => (Some(end), FieldErrors::default()),
         Err(errors) => (None, errors),
     };
-    let mut errors = names_of(record).and(end_errors);
+    let mut errors = of_server(record).and(end_errors);
     let origin_uid = record.origin_uid.map(u32::try_from).transpose();
     if origin_uid.is_err() {
         let message = format!("expected an integer from 0 to {}", u32::MAX);
@@ -214,8 +215,8 @@ fn end_of(record: &SessionRecord) -> Result<SessionEndEvent, FieldErrors> {
     Ok(event)
 }
 
-/// Looks at the names that a server gives, and no event holds.
-fn names_of(record: &SessionRecord) -> FieldErrors {
+/// Looks at what a server puts into a record, and no event holds.
+fn of_server(record: &SessionRecord) -> FieldErrors {
     let mut errors = FieldErrors::default();
     for (key, name) in [
         ("closed_by", &record.closed_by),
@@ -228,6 +229,10 @@ fn names_of(record: &SessionRecord) -> FieldErrors {
         if let Some(problem) = problem {
             errors.add(Place::root().member(key), problem);
         }
+    }
+    if record.exit_reason == Some(ExitReason::Lost) {
+        let message = "lost is said by whoever found the session gone, and stands in end_known_by";
+        errors.add(Place::root().member("exit_reason"), message);
     }
     if record.actor_name.is_some() && record.actor_kind.is_none() {
         errors.add(
@@ -381,6 +386,7 @@ fn shown(value: &Value) -> String {
         Value::String(text) => crate::field::quoted(text),
         value => {
             let text = value.to_string();
+            let text = in_json(&text).into_owned();
             match text.char_indices().nth(60) {
                 Some((end, _)) => format!("{}...", &text[..end]),
                 None => text,

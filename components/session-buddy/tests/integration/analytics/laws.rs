@@ -63,14 +63,14 @@ fn instant() -> impl Strategy<Value = Timestamp> {
 
 /// What one session is.
 #[derive(Clone, Debug)]
-struct Role {
+pub(crate) struct Role {
     component: &'static str,
     session_type: &'static str,
     user: &'static str,
     start: Timestamp,
 }
 
-fn role() -> impl Strategy<Value = Role> {
+pub(crate) fn role() -> impl Strategy<Value = Role> {
     let names = (
         select(COMPONENTS.as_slice()),
         select(TYPES.as_slice()),
@@ -97,7 +97,7 @@ impl Role {
 
 /// What happens to a session.
 #[derive(Clone, Debug)]
-enum Step {
+pub(crate) enum Step {
     Start,
     End {
         seconds: i64,
@@ -117,7 +117,7 @@ enum Step {
     ByHand,
 }
 
-fn step() -> impl Strategy<Value = Step> {
+pub(crate) fn step() -> impl Strategy<Value = Step> {
     let error = || prop::option::of(select(ERRORS.as_slice()));
     let length = (0u32..20).prop_flat_map(|power| 0..=(1i64 << power));
     prop_oneof![
@@ -131,7 +131,7 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
-fn perform(desk: &Desk, number: usize, role: &Role, step: &Step) {
+pub(crate) fn perform(desk: &Desk, number: usize, role: &Role, step: &Step) {
     let start = role.start(number);
     let id = start.session_id();
     let end = |more: Value| {
