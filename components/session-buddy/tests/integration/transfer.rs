@@ -209,7 +209,7 @@ fn a_file_is_put_in_its_place_when_it_is_whole() {
         .saying("--output does not end in .csv, .json or .ndjson");
     assert!(!unnamed.exists());
     export(&format!("--format json --output {}", unnamed.display())).with_code(0);
-    export("").with_code(2).saying("--format");
+    server.cli("export").with_code(2).saying("--format");
     // What was there stays where the export fails.
     let home = server.stop();
     let missing = home.root().join("no/such/all.csv");
