@@ -3,6 +3,7 @@
 mod cursor;
 mod event;
 mod filter;
+mod import;
 mod router;
 mod spool;
 mod token;
@@ -26,7 +27,7 @@ pub struct Door {
 }
 
 /// All doors.
-pub const DOORS: [Door; 8] = [
+pub const DOORS: [Door; 9] = [
     event::DOOR,
     filter::DOOR,
     token::DOOR,
@@ -35,6 +36,7 @@ pub const DOORS: [Door; 8] = [
     spool::DOOR,
     router::MCP,
     router::EVENTS,
+    import::DOOR,
 ];
 
 /// Gives a text by which errors of one kind are alike: its words without what they quote, and without numbers.

@@ -7,13 +7,16 @@ mod completions;
 pub mod dates;
 mod end;
 mod event_buffer;
+mod export;
 mod failure;
+mod import;
 mod list;
 mod maintenance;
 mod man;
 mod mcp;
 mod output;
 mod panel;
+mod progress;
 mod report;
 mod selection;
 mod shell;
@@ -68,6 +71,10 @@ enum Command {
     EndSession(end::Args),
     /// Tell how many sessions there were, how long, by whom, and what failed
     Analytics(analytics::Args),
+    /// Write sessions as CSV, JSON or NDJSON, oldest first
+    Export(export::Args),
+    /// Take over sessions that another server has exported
+    Import(import::Args),
     /// Look at, deliver or delete events that no server has acknowledged
     EventBuffer(event_buffer::Args),
     /// List what administrators did and what was refused to whom, newest first
@@ -156,6 +163,8 @@ fn run(command: Command) -> Result<ExitCode, Failure> {
         Command::ShowSession(args) => on_runtime(show::run(args)),
         Command::EndSession(args) => on_runtime(end::run(args)),
         Command::Analytics(args) => on_runtime(analytics::run(args)),
+        Command::Export(args) => on_runtime(export::run(args)),
+        Command::Import(args) => on_runtime(import::run(args)),
         Command::EventBuffer(args) => event_buffer::run(&args),
         Command::Audit(args) => on_runtime(audit::run(args)),
         Command::Violations(args) => on_runtime(violations::run(args)),

@@ -7,15 +7,17 @@ mod analytics;
 mod api;
 mod entry;
 mod events;
+mod export;
 mod guard;
 mod health;
+mod import;
 mod intake;
 mod listener;
 mod mcp;
 mod problem;
 mod stream;
 
-use std::sync::Arc;
+use std::{path::Path, sync::Arc};
 
 use axum::{
     Router, middleware,
@@ -43,6 +45,10 @@ pub struct App {
     pub traffic: Arc<Traffic>,
     /// Places for batches of events: each may hold a megabyte, and what it is read into.
     batches: Arc<Semaphore>,
+    /// A place for an import, which others wait for.
+    imports: Arc<Semaphore>,
+    /// Where an import is put aside.
+    aside: Arc<Path>,
 }
 
 /// The most batches of events that are worked on at once.
@@ -57,12 +63,23 @@ impl App {
             health: Arc::new(health),
             traffic: Arc::new(traffic),
             batches: Arc::new(Semaphore::new(BATCHES_MAX)),
+            imports: Arc::new(Semaphore::new(1)),
+            aside: std::env::temp_dir().into(),
         }
+    }
+
+    /// Puts imports aside in a folder of one's own, not where everybody's temporary files are.
+    #[must_use]
+    pub fn with_aside(self, folder: &Path) -> Self {
+        let aside = folder.into();
+        Self { aside, ..self }
     }
 }
 
-/// Where batches of events are sent, the only bodies that are not JSON.
+/// Where batches of events are sent, as lines of JSON.
 const EVENTS: &str = "/api/events";
+/// Where sessions are imported, as lines of JSON. The only body that is not held in memory.
+const IMPORT: &str = "/api/import";
 
 /// The table of contents of the API. What each route needs stands in [`crate::auth::routes`].
 pub fn router(app: App) -> Router {
@@ -82,6 +99,8 @@ pub fn router(app: App) -> Router {
         .route("/api/analytics/components", get(analytics::components))
         .route("/api/analytics/errors", get(analytics::errors))
         .route("/api/analytics/active", get(analytics::active))
+        .route("/api/export", get(export::export))
+        .route(IMPORT, post(import::import))
         .route("/api/audit", get(acts::list))
         .route("/api/tokens/revoke", post(acts::revoke_token))
         .method_not_allowed_fallback(problem::method_not_allowed)

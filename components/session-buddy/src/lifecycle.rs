@@ -216,7 +216,9 @@ impl Server {
         let health = Health::new(stop.clone(), trust.keys.is_some(), checkpoints.health());
         let gate = Gate::new(trust, revoked, clock.clone());
         let traffic = Traffic::new(settings.network.clone());
-        let app = App::new(tracker, gate, health, traffic);
+        // On the disk of the database, which has to have room for it too.
+        let aside = database.parent().unwrap_or(&settings.state_folder);
+        let app = App::new(tracker, gate, health, traffic).with_aside(aside);
         Ok(Self {
             info,
             info_path,

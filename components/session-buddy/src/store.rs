@@ -7,10 +7,11 @@ pub mod checkpoint;
 pub mod ledger;
 pub mod sqlite;
 
-use std::{fmt, future::Future, pin::Pin};
+use std::{fmt, future::Future, io, pin::Pin};
 
 use session_model::{
-    Act, ActRecord, Session, SessionFilter, SessionId, SessionRecord, Timestamp, Transport,
+    Act, ActRecord, Imported, Session, SessionFilter, SessionId, SessionRecord, Timestamp,
+    Transport,
     fold::{Accepted, Vitals},
 };
 
@@ -82,6 +83,19 @@ pub trait SessionStore: Send + Sync {
 
     /// Gives sessions, newest first by start and id.
     fn list(&self, query: ListQuery) -> StoreFuture<'_, Page>;
+
+    /// Gives sessions, oldest first by start and id. A page looks at no more sessions than it may give, so it can have
+    /// fewer, or none, and not be the last.
+    fn export(&self, query: ExportQuery) -> StoreFuture<'_, Page>;
+
+    /// Puts down what another server tells of sessions: all of it in one commit, or nothing, where something else is on
+    /// record of one of them. No other change is made meanwhile. Handed over as changes are, and made in their
+    /// order.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::apply_all`], and when what was put aside cannot be read.
+    fn import(&self, import: Import) -> StoreFuture<'static, Result<ImportCount, Vec<Differing>>>;
 
     /// Gives the ids that begin with `prefix` or whose last part does, at most `limit`, in the order of their text.
     fn find(&self, prefix: String, limit: usize) -> StoreFuture<'_, Vec<SessionId>>;
@@ -264,6 +278,93 @@ pub struct ListQuery {
     pub count: bool,
     /// By what time the length of an active session is judged.
     pub now: Timestamp,
+}
+
+/// Which sessions to export.
+#[derive(Clone, Debug)]
+pub struct ExportQuery {
+    /// Which ones.
+    pub filter: SessionFilter,
+    /// The last one of the page before.
+    pub after: Option<Cursor>,
+    /// The most to look at.
+    pub limit: usize,
+    /// By what time the length of an active session is judged.
+    pub now: Timestamp,
+}
+
+/// What somebody tells of sessions of another server.
+pub struct Import {
+    /// The sessions. An error keeps all of them out.
+    pub sessions: Box<dyn Iterator<Item = io::Result<ImportedLine>> + Send>,
+    /// Makes the record of the act that stands behind them.
+    pub act: Box<dyn FnOnce(ImportCount) -> Act + Send>,
+}
+
+/// A session of an import.
+pub struct ImportedLine {
+    /// The line that tells of it.
+    pub number: u64,
+    /// When that came.
+    pub received_at: Timestamp,
+    /// The session.
+    pub imported: Imported,
+    /// The payload of its record, as [`Accepted::payload`] gives it.
+    pub payload: Vec<u8>,
+}
+
+/// What came of an import.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ImportCount {
+    /// Sessions that are on record from now on.
+    pub imported: u64,
+    /// Sessions that were on record with the same content.
+    pub known: u64,
+}
+
+/// A line that tells something else of a session than what is on record.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Differing {
+    /// The line.
+    pub line: u64,
+    /// The session.
+    pub session_id: String,
+    /// The keys of its record that differ.
+    pub keys: Vec<&'static str>,
+}
+
+impl fmt::Display for Differing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (id, keys) = (&self.session_id, self.keys.join(", "));
+        write!(f, "session {id} is on record with other content: {keys}")
+    }
+}
+
+impl Differing {
+    /// Says of several how many there are.
+    pub fn summary(differing: &[Self]) -> String {
+        let more = if differing.len() < Self::ENOUGH {
+            ""
+        } else {
+            " or more"
+        };
+        format!(
+            "{}{more} of its sessions are on record with other content",
+            differing.len()
+        )
+    }
+
+    /// The most that are looked for before an import is given up.
+    pub const ENOUGH: usize = 20;
+
+    /// Compares what a line tells with what is on record; `None` where it is the same but for what heartbeats feed.
+    pub fn of(line: u64, told: &SessionRecord, stored: &SessionRecord) -> Option<Self> {
+        (!stored.tells_the_same_as(told)).then(|| Self {
+            line,
+            session_id: told.session_id.clone(),
+            keys: told.keys_that_differ(stored),
+        })
+    }
 }
 
 /// A place in a list: the session that was given last.

@@ -13,6 +13,7 @@ mod past;
 mod policy;
 mod recall;
 mod resolve;
+mod transfer;
 
 use std::{sync::Arc, time::Duration};
 
@@ -29,6 +30,7 @@ pub use event::{Event, EventResult};
 pub use past::{Received, past};
 pub use policy::Violating;
 pub use resolve::ResolveError;
+pub use transfer::{Export, Exported};
 
 use self::{
     event::Waiting,

@@ -19,7 +19,7 @@ use session_model::escape;
 pub use session_model::escape::for_line as one_line;
 
 pub use cell::Cell;
-pub use csv::cell as csv_cell;
+pub use csv::{cell as csv_cell, text_cell as csv_text};
 pub use record::Record;
 pub use table::{Column, Kind, Table};
 pub use view::{View, length};

@@ -4,7 +4,7 @@ pub(crate) mod tls;
 
 use std::{fmt, io, path::PathBuf, str::FromStr, time::Duration};
 
-use http_body_util::{BodyExt, Full, Limited};
+use http_body_util::{BodyExt, Full, Limited, combinators::UnsyncBoxBody};
 use hyper::{
     Method, Request, Response, StatusCode,
     body::{Bytes, Incoming},
@@ -110,7 +110,16 @@ pub enum ConnectionError {
 #[derive(Debug)]
 pub struct Connection {
     destination: Destination,
-    sender: SendRequest<Full<Bytes>>,
+    sender: SendRequest<Outgoing>,
+}
+
+/// The body of a request: one that is there, or one that comes from somewhere.
+pub(crate) type Outgoing = UnsyncBoxBody<Bytes, io::Error>;
+
+fn whole(body: Bytes) -> Outgoing {
+    Full::new(body)
+        .map_err(|never| match never {})
+        .boxed_unsync()
 }
 
 /// A request: what is asked of which path, with which body.
@@ -220,29 +229,72 @@ impl Connection {
     /// When the connection breaks, or the answer is too long or too late.
     pub async fn send(
         &mut self,
-        mut request: Request<Bytes>,
+        request: Request<Bytes>,
         patience: Duration,
         answer_bytes_max: usize,
     ) -> Result<Response<Bytes>, ConnectionError> {
+        let request = self.addressed(request.map(whole))?;
+        let answer = exchange(&mut self.sender, request, answer_bytes_max);
+        match timeout(patience, answer).await {
+            Ok(Ok(answer)) => Ok(answer),
+            Ok(Err(error)) => Err(self.broken(error.to_string())),
+            Err(_) => Err(self.late(patience)),
+        }
+    }
+
+    /// Sends a request with whatever body, and gives the answer once its head is there; its body is the caller's to read.
+    ///
+    /// # Errors
+    ///
+    /// When the connection breaks, or the head does not come within `patience`.
+    pub(crate) async fn begin(
+        &mut self,
+        request: Request<Outgoing>,
+        patience: Duration,
+    ) -> Result<Response<Incoming>, ConnectionError> {
+        let request = self.addressed(request)?;
+        let answer = async {
+            self.sender.ready().await?;
+            self.sender.send_request(request).await
+        };
+        match timeout(patience, answer).await {
+            Ok(Ok(answer)) => Ok(answer),
+            Ok(Err(error)) => Err(self.broken(with_cause(&error))),
+            Err(_) => Err(self.late(patience)),
+        }
+    }
+
+    /// Adds the name of the server.
+    fn addressed(
+        &self,
+        mut request: Request<Outgoing>,
+    ) -> Result<Request<Outgoing>, ConnectionError> {
         let host = match &self.destination {
             Destination::Socket(_) => "localhost",
             Destination::Http(authority) | Destination::Https(authority) => authority,
         };
         let host = HeaderValue::from_str(host).map_err(|error| self.broken(error.to_string()))?;
         request.headers_mut().insert(HOST, host);
-        let answer = exchange(&mut self.sender, request.map(Full::from), answer_bytes_max);
-        match timeout(patience, answer).await {
-            Ok(Ok(answer)) => Ok(answer),
-            Ok(Err(error)) => Err(self.broken(error.to_string())),
-            Err(_) => Err(self.broken(format!("no answer within {} s", patience.as_secs_f64()))),
-        }
+        Ok(request)
     }
 
-    fn broken(&self, what: String) -> ConnectionError {
+    pub(crate) fn late(&self, patience: Duration) -> ConnectionError {
+        self.broken(format!("no answer within {} s", patience.as_secs_f64()))
+    }
+
+    pub(crate) fn broken(&self, what: String) -> ConnectionError {
         ConnectionError::Broken {
             destination: self.destination.clone(),
             what,
         }
+    }
+}
+
+/// Says what failed and why: that a body could not be read is only in the cause.
+pub(crate) fn with_cause(error: &hyper::Error) -> String {
+    match std::error::Error::source(error) {
+        Some(cause) => format!("{error}: {cause}"),
+        None => error.to_string(),
     }
 }
 
@@ -265,7 +317,7 @@ async fn tcp(authority: &str) -> io::Result<TcpStream> {
 async fn handshake<I>(
     io: I,
     destination: &Destination,
-) -> Result<SendRequest<Full<Bytes>>, ConnectionError>
+) -> Result<SendRequest<Outgoing>, ConnectionError>
 where
     I: hyper::rt::Read + hyper::rt::Write + Unpin + Send + 'static,
 {
@@ -279,8 +331,8 @@ where
 }
 
 async fn exchange(
-    sender: &mut SendRequest<Full<Bytes>>,
-    request: Request<Full<Bytes>>,
+    sender: &mut SendRequest<Outgoing>,
+    request: Request<Outgoing>,
     answer_bytes_max: usize,
 ) -> Result<Response<Bytes>, Box<dyn std::error::Error + Send + Sync>> {
     sender.ready().await?;

@@ -38,5 +38,5 @@ pub use credential::Credential;
 pub use emitter::{Beginning, Emitter, Ending};
 pub use policy::Policies;
 pub use problem::Problem;
-pub use reader::{PAGE_MAX, Page, Reader, ReaderError};
+pub use reader::{Export, Imported, PAGE_MAX, Page, Reader, ReaderError};
 pub use settings::Settings;

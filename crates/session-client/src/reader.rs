@@ -1,21 +1,35 @@
 //! Reading and closing sessions over a server's REST interface.
 
-use std::time::Duration;
+use std::{io, time::Duration};
 
-use hyper::{Method, Response, body::Bytes, header::LINK};
+use http_body_util::{
+    BodyExt, Empty, Limited,
+    channel::{Channel, Sender},
+};
+use hyper::{
+    Method, Request, Response, StatusCode,
+    body::{Bytes, Incoming},
+    header::{AUTHORIZATION, CONTENT_TYPE, LINK},
+    http,
+};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use session_model::{ActRecord, SessionFilter, SessionRecord};
+use tokio::time::timeout;
 
 use crate::{
     Clock, Credential,
-    connection::{Ask, Connection, ConnectionError, Destination},
+    connection::{Ask, Connection, ConnectionError, Destination, Outgoing, bearer, with_cause},
     problem::Problem,
     token::{Scopes, SecretError},
 };
 
 /// How long an answer may take: 30 seconds, since a list of everything is long.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
+/// How long an import may take: an hour, in which the server puts down what it was sent.
+const IMPORT_TIMEOUT: Duration = Duration::from_secs(3_600);
+/// How many parts of a body wait to be sent.
+const PARTS_AHEAD: usize = 4;
 /// The most bytes of an answer: 64 MiB, far more than a page of the longest records.
 const ANSWER_BYTES_MAX: usize = 64 * 1024 * 1024;
 /// The most sessions that a server gives at once.
@@ -117,6 +131,23 @@ impl Reader {
         Ok(Page { sessions, next })
     }
 
+    /// Counts the sessions that match; `None` where the server does not say.
+    ///
+    /// # Errors
+    ///
+    /// When the server refuses or the connection fails.
+    pub async fn count(&mut self, filter: &SessionFilter) -> Result<Option<u64>, ReaderError> {
+        let pairs = filter.to_pairs();
+        let query: String = pairs
+            .iter()
+            .map(|(name, value)| format!("&{name}={}", escaped(value)))
+            .collect();
+        let path = format!("/api/sessions?limit=1&count=true{query}");
+        let (head, _) = self.call(Method::GET, &path, None).await?;
+        let total = head.headers().get("x-total-count");
+        Ok(total.and_then(|total| total.to_str().ok()?.parse().ok()))
+    }
+
     /// Gives a session by its id, or by what a person types for it.
     ///
     /// # Errors
@@ -216,6 +247,113 @@ impl Reader {
         Ok(())
     }
 
+    /// Begins to export sessions as `format`: `csv`, `json` or `ndjson`.
+    ///
+    /// # Errors
+    ///
+    /// When the server refuses or the connection fails.
+    pub async fn export(
+        &mut self,
+        format: &str,
+        filter: &SessionFilter,
+    ) -> Result<Export<'_>, ReaderError> {
+        let pairs = filter.to_pairs();
+        let pairs = [("format", format.to_owned())].into_iter().chain(pairs);
+        let query: Vec<_> = pairs
+            .map(|(name, value)| format!("{name}={}", escaped(&value)))
+            .collect();
+        let path = format!("/api/export?{}", query.join("&"));
+        let request = Request::builder().method(Method::GET).uri(path);
+        let request = self.authorized(request, Scopes::READ)?;
+        let body = Empty::new().map_err(|never| match never {}).boxed_unsync();
+        let answer = self.answer(request, body, ANSWER_TIMEOUT).await?;
+        Ok(Export {
+            body: answer.into_body(),
+            reader: self,
+        })
+    }
+
+    /// Imports sessions from what `read` gives, part by part, until it gives nothing. It is called on a thread of its
+    /// own, and may wait.
+    ///
+    /// # Errors
+    ///
+    /// When the server refuses, the connection fails, or `read` does.
+    pub async fn import(
+        &mut self,
+        read: impl FnMut() -> io::Result<Option<Bytes>> + Send + 'static,
+    ) -> Result<Imported, ReaderError> {
+        let request = Request::builder()
+            .method(Method::POST)
+            .uri("/api/import")
+            .header(CONTENT_TYPE, "application/x-ndjson");
+        let request = self.authorized(request, Scopes::ADMIN)?;
+        let (parts, body) = Channel::new(PARTS_AHEAD);
+        let feeding = tokio::runtime::Handle::current();
+        // Nobody waits for it: it may be reading from somebody who says nothing, long after the server has refused.
+        std::thread::spawn(move || feed(&feeding, read, parts));
+        let answer = self
+            .answer(request, body.boxed_unsync(), IMPORT_TIMEOUT)
+            .await?;
+        let body = self.collected(answer).await?;
+        serde_json::from_slice(&body).map_err(|error| self.foreign(&error))
+    }
+
+    /// Says who asks.
+    fn authorized(
+        &self,
+        request: http::request::Builder,
+        scopes: Scopes,
+    ) -> Result<http::request::Builder, ReaderError> {
+        let Some(token) = self.token(scopes)? else {
+            return Ok(request);
+        };
+        let token = bearer(&token).map_err(|what| self.connection.broken(what))?;
+        Ok(request.header(AUTHORIZATION, token))
+    }
+
+    fn token(&self, scopes: Scopes) -> Result<Option<String>, SecretError> {
+        let credential = self.credential.as_ref();
+        let token =
+            |(credential, clock): &(Credential, Clock)| credential.token(scopes, None, clock.now());
+        credential.map(token).transpose()
+    }
+
+    /// Sends a request and gives the answer, if the server does what it is asked for.
+    async fn answer(
+        &mut self,
+        request: http::request::Builder,
+        body: Outgoing,
+        patience: Duration,
+    ) -> Result<Response<Incoming>, ReaderError> {
+        let request = request
+            .body(body)
+            .map_err(|error| self.connection.broken(error.to_string()))?;
+        let answer = self.connection.begin(request, patience).await?;
+        let status = answer.status();
+        if status.is_success() {
+            return Ok(answer);
+        }
+        let body = self.collected(answer).await?;
+        Err(self.refused(status, &body))
+    }
+
+    async fn collected(&self, answer: Response<Incoming>) -> Result<Bytes, ReaderError> {
+        let body = Limited::new(answer.into_body(), ANSWER_BYTES_MAX).collect();
+        match timeout(ANSWER_TIMEOUT, body).await {
+            Ok(Ok(body)) => Ok(body.to_bytes()),
+            Ok(Err(error)) => Err(self.connection.broken(error.to_string()).into()),
+            Err(_) => Err(self.connection.late(ANSWER_TIMEOUT).into()),
+        }
+    }
+
+    fn refused(&self, status: StatusCode, body: &[u8]) -> ReaderError {
+        match serde_json::from_slice::<Problem>(body) {
+            Ok(problem) if !problem.code.is_empty() => ReaderError::Refused(Box::new(problem)),
+            _ => self.foreign(&format!("it answered {status}")),
+        }
+    }
+
     fn record(&self, body: &[u8]) -> Result<SessionRecord, ReaderError> {
         serde_json::from_slice(body).map_err(|error| self.foreign(&error))
     }
@@ -239,11 +377,7 @@ impl Reader {
             (&Method::GET, false) => Scopes::READ,
             _ => Scopes::ADMIN,
         };
-        let token = self
-            .credential
-            .as_ref()
-            .map(|(credential, clock)| credential.token(scopes, None, clock.now()))
-            .transpose()?;
+        let token = self.token(scopes)?;
         let ask = Ask {
             method,
             path,
@@ -257,9 +391,65 @@ impl Reader {
         if head.status().is_success() {
             return Ok((head, body));
         }
-        match serde_json::from_slice::<Problem>(&body) {
-            Ok(problem) if !problem.code.is_empty() => Err(ReaderError::Refused(Box::new(problem))),
-            _ => Err(self.foreign(&format!("it answered {}", head.status()))),
+        Err(self.refused(head.status(), &body))
+    }
+}
+
+/// An export under way.
+#[derive(Debug)]
+pub struct Export<'a> {
+    reader: &'a mut Reader,
+    body: Incoming,
+}
+
+impl Export<'_> {
+    /// Gives the next bytes, `None` once all are there.
+    ///
+    /// # Errors
+    ///
+    /// When the connection breaks, or nothing comes for long: then what came is not whole.
+    pub async fn next(&mut self) -> Result<Option<Bytes>, ReaderError> {
+        let connection = &self.reader.connection;
+        loop {
+            let frame = match timeout(ANSWER_TIMEOUT, self.body.frame()).await {
+                Ok(Some(Ok(frame))) => frame,
+                Ok(Some(Err(error))) => return Err(connection.broken(with_cause(&error)).into()),
+                Ok(None) => return Ok(None),
+                Err(_) => return Err(connection.late(ANSWER_TIMEOUT).into()),
+            };
+            // Trailers say nothing here.
+            if let Ok(bytes) = frame.into_data() {
+                return Ok(Some(bytes));
+            }
+        }
+    }
+}
+
+/// What came of an import.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Deserialize)]
+pub struct Imported {
+    /// Sessions that are on record from now on.
+    pub imported: u64,
+    /// Sessions that were on record with the same content.
+    pub known: u64,
+}
+
+/// Gives a body part by part, as fast as it is taken.
+fn feed(
+    runtime: &tokio::runtime::Handle,
+    mut read: impl FnMut() -> io::Result<Option<Bytes>>,
+    mut parts: Sender<Bytes, io::Error>,
+) {
+    loop {
+        match read() {
+            Ok(Some(part)) => {
+                // The server has refused; its answer says why.
+                if runtime.block_on(parts.send_data(part)).is_err() {
+                    return;
+                }
+            }
+            Ok(None) => return,
+            Err(error) => return parts.abort(error),
         }
     }
 }

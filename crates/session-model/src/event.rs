@@ -128,6 +128,19 @@ impl SessionStartEvent {
     pub fn session_id(&self) -> SessionId {
         SessionId::of_start(&self.component_name, self.timestamp, self.event_id)
     }
+
+    /// Gives what of it a session's record tells: not its process, its host's id, its heartbeats or its emitter.
+    #[must_use]
+    pub fn as_recorded(self) -> Self {
+        Self {
+            heartbeat_interval_seconds: None,
+            process: None,
+            host_id: None,
+            emitter_id: None,
+            sequence: None,
+            ..self
+        }
+    }
 }
 
 model! {

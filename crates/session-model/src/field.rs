@@ -130,6 +130,13 @@ impl FieldErrors {
         });
     }
 
+    /// Gives these problems and then others.
+    #[must_use]
+    pub fn and(mut self, others: Self) -> Self {
+        self.0.extend(others.0);
+        self
+    }
+
     /// Gives the problems in the order in which they were found.
     pub fn as_slice(&self) -> &[FieldError] {
         &self.0

@@ -23,7 +23,7 @@ use crate::{
     event::{SessionEndEvent, SessionHeartbeatEvent, SessionStartEvent},
     field::{Field, FieldErrors},
     id::SessionId,
-    record::{Gap, SessionRecord, micros_of_seconds},
+    record::{Gap, SessionRecord, micros_of_seconds, seconds_of_micros},
     text::{Metadata, Number},
     timestamp::Timestamp,
     words::{EndKnownBy, ExitReason, LossCause, SessionStatus, Transport},
@@ -146,6 +146,8 @@ pub enum Fact {
     ClosedByHand(Box<ByHand>),
     /// It was presumed lost, and lives.
     Revived(Box<Revival>),
+    /// Somebody told of it what another server knows: how it began and all that came of it.
+    Imported(Box<Imported>),
 }
 
 /// A start, and what the server made of it.
@@ -268,13 +270,19 @@ pub struct Session {
     decided_at: Timestamp,
     /// By round.
     gaps: Vec<(u32, Gap)>,
+    /// It was not seen to begin.
+    imported: bool,
 }
 
 impl Session {
-    /// Begins a session; `None` where the record is no start.
+    /// Begins a session; `None` where the record is neither a start nor an import.
     pub fn begin(start: Accepted) -> Option<Self> {
-        let Fact::Start(started) = &start.fact else {
-            return None;
+        let started = match start.fact {
+            Fact::Imported(imported) => return Some(imported.into_session()),
+            Fact::Start(ref started) => started,
+            Fact::Ended(_) | Fact::Lost(_) | Fact::ClosedByHand(_) | Fact::Revived(_) => {
+                return None;
+            }
         };
         Some(Self {
             id: started.event.session_id(),
@@ -283,14 +291,15 @@ impl Session {
             state: SessionState::Active,
             strength: Strength::alive(0),
             gaps: Vec::new(),
+            imported: false,
         })
     }
 
-    /// Folds a set of records, in any order; `None` where none is a start.
+    /// Folds a set of records, in any order; `None` where none begins a session.
     pub fn fold(records: impl IntoIterator<Item = Accepted>) -> Option<Self> {
         let (starts, others): (Vec<_>, Vec<_>) = records
             .into_iter()
-            .partition(|record| matches!(record.fact, Fact::Start(_)));
+            .partition(|record| record.fact.kind().begins_a_session());
         let mut session = Self::begin(starts.into_iter().min_by_key(|start| start.received_at)?)?;
         for record in others {
             session.accept(record);
@@ -306,7 +315,7 @@ impl Session {
         } = record;
         let (strength, state) = match fact {
             // A session has one start; another one is refused before it gets here.
-            Fact::Start(_) => return,
+            Fact::Start(_) | Fact::Imported(_) => return,
             Fact::Revived(revival) => {
                 let Revival { round, gap, .. } = *revival;
                 if let Err(place) = self.gaps.binary_search_by_key(&round, |(round, _)| *round) {
@@ -341,7 +350,11 @@ impl Session {
     pub fn started(&self) -> &Started {
         match &self.start.fact {
             Fact::Start(started) => started,
-            Fact::Ended(_) | Fact::Lost(_) | Fact::ClosedByHand(_) | Fact::Revived(_) => {
+            Fact::Ended(_)
+            | Fact::Lost(_)
+            | Fact::ClosedByHand(_)
+            | Fact::Revived(_)
+            | Fact::Imported(_) => {
                 unreachable!("a session begins with a start, see `begin`")
             }
         }
@@ -350,6 +363,11 @@ impl Session {
     /// Gives the record of its start.
     pub const fn start(&self) -> &Accepted {
         &self.start
+    }
+
+    /// Tells whether all that is known of its start is what somebody imported: nothing of that was verified here.
+    pub const fn is_imported(&self) -> bool {
+        self.imported
     }
 
     /// Gives its id.
@@ -606,14 +624,8 @@ fn project(metadata: &Metadata) -> Option<String> {
     text("project").or_else(root).map(str::to_owned)
 }
 
-#[expect(
-    clippy::cast_precision_loss,
-    reason = "10,000 years in microseconds need 59 bits, shown to 53"
-)]
-fn seconds_of_micros(micros: i64) -> f64 {
-    micros as f64 / 1e6
-}
-
+mod imported;
 pub(crate) mod payload;
 
+pub use imported::Imported;
 pub use payload::{Kind, PayloadError};

@@ -51,7 +51,7 @@ pub use event::{
 pub use field::{Field, FieldError, FieldErrors, Keyed};
 pub use filter::SessionFilter;
 pub use fold::{
-    ByHand, Counters, Fact, Loss, Origin, Report, Revival, Session, SessionState, Started,
+    ByHand, Counters, Fact, Imported, Loss, Origin, Report, Revival, Session, SessionState, Started,
 };
 pub use id::{ComponentName, EventId, SessionId};
 pub use policy::{Policy, Violation};

@@ -180,6 +180,29 @@ impl SessionRecord {
         self.error_message = last_error;
     }
 
+    /// Tells whether two records say the same of a session but for what its heartbeats feed, which no ledger holds.
+    #[must_use]
+    pub fn tells_the_same_as(&self, other: &Self) -> bool {
+        let mut fed_alike = other.clone();
+        fed_alike.last_seen = self.last_seen;
+        if self.status == SessionStatus::Active {
+            fed_alike.command_count = self.command_count;
+            fed_alike.error_count = self.error_count;
+            fed_alike.error_occurred = self.error_occurred;
+            fed_alike.error_message.clone_from(&self.error_message);
+        }
+        *self == fed_alike
+    }
+
+    /// Names the keys in which two records differ.
+    #[must_use]
+    pub fn keys_that_differ(&self, other: &Self) -> Vec<&'static str> {
+        let values = |record| serde_json::to_value(record).expect("models have text keys");
+        let (own, others) = (values(self), values(other));
+        let keys = <Self as crate::field::Keyed>::KEYS.iter().copied();
+        keys.filter(|key| own[key] != others[key]).collect()
+    }
+
     fn silence(&self, now: Timestamp) -> Duration {
         let micros = now.micros_since(self.last_seen);
         Duration::from_micros(u64::try_from(micros).unwrap_or_default())
@@ -204,6 +227,14 @@ pub(crate) fn micros_of_seconds(seconds: f64) -> i64 {
     )]
     let micros = (seconds * 1e6).round() as i64;
     micros
+}
+
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "10,000 years in microseconds need 59 bits, shown to 53"
+)]
+pub(crate) fn seconds_of_micros(micros: i64) -> f64 {
+    micros as f64 / 1e6
 }
 
 impl Field for i64 {

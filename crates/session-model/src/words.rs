@@ -84,6 +84,10 @@ words! {
         Refused = "refused",
         /// A session was begun against the policy of its component.
         PolicyViolated = "policy_violated",
+        /// Sessions were exported.
+        Exported = "exported",
+        /// Sessions were imported.
+        Imported = "imported",
     }
 
     /// A rule of a policy that a session breaks, by its key in `config.yaml`.

@@ -43,7 +43,7 @@ pub const ROUTES: &[(&str, &str, Needs)] = &[
     ("GET", "/api/schemas", Needs::Nothing),
     ("GET", "/api/schemas/{name}", Needs::Nothing),
     ("GET", "/api/openapi.json", Needs::Nothing),
-    ("GET", "/api/export", Needs::Whole(Right::Read)),
+    ("GET", "/api/export", Needs::Right(Right::Read)),
     ("POST", "/api/import", Needs::Whole(Right::Admin)),
     ("GET", "/api/violations", Needs::Whole(Right::Read)),
     ("GET", "/api/audit", Needs::Whole(Right::Admin)),

@@ -1,8 +1,8 @@
 //! For whose sessions somebody speaks.
 
 use session_model::{
-    ComponentName, SessionStartEvent,
-    fold::{Accepted, Fact, Origin},
+    ComponentName, Session, SessionStartEvent,
+    fold::{Accepted, Origin},
 };
 
 /// For whose sessions somebody speaks: who may begin, renew, end and close them. A session belongs to whoever began it, by
@@ -59,13 +59,11 @@ impl Voice {
         bound.is_none_or(|bound| *bound == start.component_name)
     }
 
-    /// Tells whether it may speak for a session, by its start.
-    pub fn may_speak_for(&self, start: &Accepted) -> bool {
-        let Fact::Start(started) = &start.fact else {
-            return false;
-        };
+    /// Tells whether it may speak for a session. One that was imported is nobody's own: who began it is only told.
+    pub fn may_speak_for(&self, session: &Session) -> bool {
         let own = self.own.as_ref();
-        self.may_begin(&started.event) && own.is_none_or(|own| own.began(start))
+        self.may_begin(&session.started().event)
+            && own.is_none_or(|own| !session.is_imported() && own.began(session.start()))
     }
 }
 

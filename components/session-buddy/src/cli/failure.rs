@@ -4,7 +4,7 @@ use std::{error::Error, io, process::ExitCode};
 
 use admin_shell::HelperError;
 use anstream::eprintln;
-use session_client::{ConnectionError, ReaderError, state_folder::StateFolderError};
+use session_client::{ConnectionError, Problem, ReaderError, state_folder::StateFolderError};
 use session_model::escape::for_line;
 
 use crate::{
@@ -156,6 +156,13 @@ impl Failure {
         self
     }
 
+    /// Adds what is wrong, one thing a line.
+    #[must_use]
+    pub fn listing(mut self, problems: impl IntoIterator<Item = String>) -> Self {
+        self.causes.extend(problems);
+        self
+    }
+
     /// Says what to do.
     #[must_use]
     pub fn hint(mut self, hint: impl Into<String>) -> Self {
@@ -304,7 +311,17 @@ impl From<ReaderError> for Failure {
                 Self::of(ExitStatus::Unreachable, &error).hint(START_A_SERVER)
             }
             ReaderError::Refused(problem) => {
-                Self::refused(&problem.code, problem.detail.clone(), &problem.candidates)
+                let Problem {
+                    code,
+                    detail,
+                    candidates,
+                    errors,
+                    ..
+                } = &**problem;
+                // One thing that is wrong is all that the detail says.
+                let several = errors.iter().map(ToString::to_string);
+                let several = several.filter(|error| !detail.contains(error.as_str()));
+                Self::refused(code, detail.clone(), candidates).listing(several)
             }
             ReaderError::Connection(
                 ConnectionError::Stranger { .. } | ConnectionError::Broken { .. },

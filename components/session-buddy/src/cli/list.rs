@@ -135,7 +135,7 @@ impl Work {
     }
 }
 
-fn cannot_write(name: Option<&str>, error: std::io::Error) -> Failure {
+pub(super) fn cannot_write(name: Option<&str>, error: std::io::Error) -> Failure {
     match name {
         Some(name) => Failure::of(ExitStatus::Failed, &error)
             .hint(format!("--output {name} could not be written")),

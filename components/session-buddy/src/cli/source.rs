@@ -3,10 +3,12 @@
 use std::{fs, io, os::unix::fs::MetadataExt, path::Path, sync::Arc};
 
 use anstream::eprintln;
+use axum::body::Bytes;
 use nix::unistd::Uid;
 use serde::de::DeserializeOwned;
 use session_client::{
-    ConnectionError, Credential, Destination, PAGE_MAX, Page, Policies, Reader, ReaderError,
+    ConnectionError, Credential, Destination, Imported, PAGE_MAX, Page, Policies, Reader,
+    ReaderError,
 };
 use session_model::{
     ActName, ActRecord, Deed, SessionFilter, SessionRecord, Text, Transport, fold::Origin,
@@ -17,10 +19,12 @@ use crate::{
     analytics::request::{ReportRequest, ViewName, ViewRequest},
     auth::Voice,
     clock::Clock,
+    export,
+    import::{ImportError, Importer, Staging},
     lifecycle::Settings,
     liveness::Sender,
     store::{
-        ActQuery, SessionStore, StoreError,
+        ActQuery, Differing, SessionStore, StoreError,
         sqlite::{OpenError, ReadOnlyStore, SqliteStore},
     },
     tracker::{Delivery, EndError, ListRequest, ResolveError, Tracker, Violating},
@@ -289,11 +293,114 @@ impl Source {
         }
     }
 
+    /// Gives all sessions that match to `take`, part by part, as text.
+    pub(super) async fn export(
+        &mut self,
+        format: export::Format,
+        filter: &SessionFilter,
+        take: &mut (dyn FnMut(&[u8]) -> Result<(), Failure> + '_),
+    ) -> Result<(), Failure> {
+        match self {
+            Self::Server(reader) => {
+                let mut export = reader.export(format.as_str(), filter).await?;
+                while let Some(part) = export.next().await? {
+                    take(&part)?;
+                }
+            }
+            Self::Database(tracker) => {
+                let mut writer = export::Writer::new(format);
+                let mut export = tracker.export(filter.clone());
+                take(&writer.begin())?;
+                while let Some(sessions) = export.next().await? {
+                    take(&writer.page(&sessions))?;
+                }
+                take(&writer.end())?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Counts the sessions that match.
+    pub(super) async fn count(&mut self, filter: &SessionFilter) -> Result<Option<u64>, Failure> {
+        match self {
+            Self::Server(reader) => Ok(reader.count(filter).await?),
+            Self::Database(tracker) => {
+                let request = ListRequest {
+                    filter: filter.clone(),
+                    cursor: None,
+                    limit: 1,
+                    count: true,
+                };
+                Ok(tracker.list(request).await?.total)
+            }
+        }
+    }
+
+    /// Imports sessions from what `read` gives, part by part, until it gives nothing. Without a server they are put aside
+    /// in the folder `aside`.
+    pub(super) async fn import(
+        &mut self,
+        aside: &Path,
+        mut read: impl FnMut() -> io::Result<Option<Bytes>> + Send + 'static,
+    ) -> Result<Imported, Failure> {
+        let tracker = match self {
+            Self::Server(reader) => return Ok(reader.import(read).await?),
+            Self::Database(tracker) => tracker,
+        };
+        let who = Importer {
+            received_at: tracker.clock().now(),
+            origin: own_origin(),
+            subject: None,
+        };
+        let mut staging = Staging::begin(aside, who).map_err(not_imported)?;
+        while let Some(part) = read().map_err(|error| Failure::of(ExitStatus::Failed, &error))? {
+            staging.take(&part).map_err(not_imported)?;
+        }
+        let staged = staging.finish().map_err(not_imported)?;
+        match tracker.import(staged).await? {
+            Ok(count) => Ok(Imported {
+                imported: count.imported,
+                known: count.known,
+            }),
+            Err(differing) => {
+                let lines = differing
+                    .iter()
+                    .map(|one| format!("line {}: {one}", one.line));
+                let summary = Differing::summary(&differing);
+                let failure = format!("nothing was imported: {summary}");
+                Err(Failure::new(ExitStatus::Failed, failure).listing(lines))
+            }
+        }
+    }
+
     /// Commits what waits.
     pub(super) async fn close(self) -> Result<(), Failure> {
         match self {
             Self::Server(_) => Ok(()),
             Self::Database(tracker) => Ok(tracker.close().await?),
+        }
+    }
+}
+
+fn not_imported(error: ImportError) -> Failure {
+    let message = format!("nothing was imported: {error}");
+    match error {
+        ImportError::Lines { told, .. } => {
+            let lines = told.iter().flat_map(|line| {
+                let errors = line.fields();
+                errors
+                    .as_slice()
+                    .iter()
+                    .map(ToString::to_string)
+                    .collect::<Vec<_>>()
+            });
+            Failure::new(ExitStatus::Failed, message).listing(lines)
+        }
+        ImportError::Staging(inside) => Failure::new(ExitStatus::Failed, message)
+            .because(&inside)
+            .hint_for(&inside),
+        ImportError::Foreign(_) | ImportError::TooLarge(_) => {
+            Failure::new(ExitStatus::Failed, message)
         }
     }
 }

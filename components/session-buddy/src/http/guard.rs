@@ -13,7 +13,7 @@ use axum::{
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use tokio::time::{sleep, timeout};
 
-use super::{App, EVENTS, Problem};
+use super::{App, EVENTS, IMPORT, Problem};
 use crate::{
     auth::{Caller, Peer, routes},
     network::{Held, Names},
@@ -218,12 +218,18 @@ async fn with_bounded_body(
     peer: &Peer,
 ) -> Result<(Request, Held), Problem> {
     let (mut head, body) = request.into_parts();
-    let media_type = if head.uri.path() == EVENTS {
+    let path = head.uri.path();
+    let media_type = if path == EVENTS || path == IMPORT {
         NDJSON
     } else {
         JSON
     };
     check_media_type(&head.headers, media_type)?;
+    if path == IMPORT {
+        // It has bounds of its own, and is read as it comes.
+        let held = app.traffic.body(peer);
+        return Ok((Request::from_parts(head, body), held));
+    }
     // Some readers behind this know the media type in one spelling only.
     head.headers
         .insert(header::CONTENT_TYPE, HeaderValue::from_static(media_type));

@@ -65,6 +65,21 @@ impl Problem {
         problem
     }
 
+    /// Says it in other words.
+    #[must_use]
+    pub(super) fn with_detail(mut self, detail: impl Into<String>) -> Self {
+        self.0.detail = for_line(&detail.into()).into_owned();
+        self
+    }
+
+    /// Says it with another status.
+    #[must_use]
+    pub(super) fn with_status(mut self, status: StatusCode) -> Self {
+        self.0.status = status.as_u16();
+        self.0.title = status.canonical_reason().unwrap_or("Error");
+        self
+    }
+
     /// Refuses a parameter.
     pub fn parameter(name: &str, message: impl Into<String>) -> Self {
         let mut errors = FieldErrors::default();

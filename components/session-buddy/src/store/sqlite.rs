@@ -5,6 +5,8 @@
 
 pub mod compared;
 mod connection;
+mod export;
+mod import;
 mod load;
 mod notes;
 mod place;
@@ -37,14 +39,15 @@ use tokio::sync::oneshot;
 use self::{
     reader::Readers,
     status::Status,
-    writer::{Answer, Job, Work, Writer},
+    writer::{Job, Work, Writer},
 };
 pub use load::Loader;
 pub use place::PlaceError;
 
 use super::{
-    ActPage, ActQuery, Change, Cursor, ListQuery, Note, OpenSession, Outcome, Page, SessionStore,
-    StoreError, StoreFuture, StoreHealth, Stored, checkpoint::ChainHead,
+    ActPage, ActQuery, Change, Cursor, Differing, ExportQuery, Import, ImportCount, ListQuery,
+    Note, OpenSession, Outcome, Page, SessionStore, StoreError, StoreFuture, StoreHealth, Stored,
+    checkpoint::ChainHead,
 };
 use crate::{
     analytics::{Findings, Question},
@@ -214,15 +217,20 @@ impl SqliteStore {
         Ok(indexed)
     }
 
-    fn submit(&self, work: Work) -> Result<oneshot::Receiver<Answer>, StoreError> {
+    /// Hands a job over to the writer, which answers it.
+    fn submit<T>(
+        &self,
+        job: impl FnOnce(oneshot::Sender<T>) -> Job,
+    ) -> Result<oneshot::Receiver<T>, StoreError> {
         let jobs = self.jobs.lock().unwrap_or_else(PoisonError::into_inner);
         let jobs = jobs.as_ref().ok_or(StoreError::Stopping)?;
-        let count = work.len();
+        let (reply, answer) = oneshot::channel();
+        let job = job(reply);
+        let count = job.len();
         if !self.status.queue(count) {
             return Err(StoreError::Overloaded);
         }
-        let (reply, answer) = oneshot::channel();
-        jobs.send(Job { work, reply }).map_err(|_| {
+        jobs.send(job).map_err(|_| {
             self.status.taken(count);
             writer_gone()
         })?;
@@ -251,12 +259,12 @@ fn writer_gone() -> StoreError {
 
 impl SessionStore for SqliteStore {
     fn apply_all(&self, changes: Vec<Box<dyn Change>>) -> StoreFuture<'static, Vec<Outcome>> {
-        let submitted = self.submit(Work::Changes(changes));
+        let submitted = self.submit(|reply| Job::Work(Work::Changes(changes), reply));
         Box::pin(async move { submitted?.await.map_err(|_| writer_gone())? })
     }
 
     fn note(&self, notes: Vec<Note>) -> StoreFuture<'static, ()> {
-        let submitted = self.submit(Work::Notes(notes));
+        let submitted = self.submit(|reply| Job::Work(Work::Notes(notes), reply));
         Box::pin(async move {
             submitted?
                 .await
@@ -275,7 +283,7 @@ impl SessionStore for SqliteStore {
     }
 
     fn record(&self, act: Act) -> StoreFuture<'_, ()> {
-        let submitted = self.submit(Work::Act(Box::new(act)));
+        let submitted = self.submit(|reply| Job::Work(Work::Act(Box::new(act)), reply));
         Box::pin(async move {
             submitted?.await.map_err(|_| writer_gone())??;
             Ok(())
@@ -299,6 +307,16 @@ impl SessionStore for SqliteStore {
     fn list(&self, query: ListQuery) -> StoreFuture<'_, Page> {
         self.readers
             .read(move |connection| reader::list(connection, &query))
+    }
+
+    fn export(&self, query: ExportQuery) -> StoreFuture<'_, Page> {
+        self.readers
+            .read(move |connection| export::page(connection, &query))
+    }
+
+    fn import(&self, import: Import) -> StoreFuture<'static, Result<ImportCount, Vec<Differing>>> {
+        let submitted = self.submit(|reply| Job::Import(import, reply));
+        Box::pin(async move { submitted?.await.map_err(|_| writer_gone())? })
     }
 
     fn find(&self, prefix: String, limit: usize) -> StoreFuture<'_, Vec<SessionId>> {
@@ -430,6 +448,15 @@ impl SessionStore for ReadOnlyStore {
     fn list(&self, query: ListQuery) -> StoreFuture<'_, Page> {
         self.0
             .read(move |connection| reader::list(connection, &query))
+    }
+
+    fn export(&self, query: ExportQuery) -> StoreFuture<'_, Page> {
+        self.0
+            .read(move |connection| export::page(connection, &query))
+    }
+
+    fn import(&self, _: Import) -> StoreFuture<'static, Result<ImportCount, Vec<Differing>>> {
+        Box::pin(async { Err(read_only()) })
     }
 
     fn find(&self, prefix: String, limit: usize) -> StoreFuture<'_, Vec<SessionId>> {

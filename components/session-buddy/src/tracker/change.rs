@@ -39,7 +39,7 @@ impl Decision {
 
 impl Delivery {
     fn may_speak_for(&self, standing: &Standing) -> bool {
-        self.voice.may_speak_for(standing.session.start())
+        self.voice.may_speak_for(&standing.session)
     }
 
     fn accepted(&self, received_at: Timestamp, fact: Fact) -> Accepted {
@@ -97,8 +97,13 @@ impl Change for Start {
         if !self.delivery.voice.may_begin(&self.event) {
             return Decision::nothing(Verdict::Forbidden);
         }
-        if let Some(standing) = standing {
-            let same = standing.session.started().event == self.event;
+        if let Some(Standing { session, .. }) = standing {
+            // An import tells less of a start than its sender does.
+            let event = match session.is_imported() {
+                true => self.event.clone().as_recorded(),
+                false => self.event.clone(),
+            };
+            let same = session.started().event == event;
             return Decision::nothing(if same {
                 Verdict::Tracked
             } else {
@@ -225,7 +230,7 @@ fn close(standing: &Standing, record: Accepted) -> Decision {
         Fact::Ended(report) => (record.received_at, report.counters.clone()),
         Fact::Lost(loss) => (last_seen, loss.counters.clone()),
         Fact::ClosedByHand(act) => (last_seen, act.counters.clone()),
-        Fact::Start(_) | Fact::Revived(_) => (last_seen, counters),
+        Fact::Start(_) | Fact::Revived(_) | Fact::Imported(_) => (last_seen, counters),
     };
     let vitals = Vitals {
         last_seen,

@@ -1,7 +1,7 @@
 //! Questions about many sessions: what is kept in sums is what comes of looking at each session.
 
 mod answers;
-mod laws;
+pub(crate) mod laws;
 
 use std::collections::{BTreeMap, BTreeSet};
 

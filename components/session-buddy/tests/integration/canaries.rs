@@ -32,6 +32,8 @@ const RECORD: &[&str] = &[
     "file sessions.db",
     "answer list",
     "answer show",
+    "answer export",
+    "cli export",
     "cli list",
     "cli show",
     "cli shell ps",
@@ -249,6 +251,15 @@ fn requests() -> Vec<(&'static str, Vec<u8>)> {
                 r#"{"token": "canary-09-malformed", "pid": }"#,
             ),
         ),
+        (
+            "malformed import",
+            post(
+                "/api/import",
+                &[ndjson],
+                r#"{"token": "canary-09-malformed", "pid": }"#,
+            ),
+        ),
+        ("import of a start", post("/api/import", &[ndjson], &line)),
         ("line", post("/api/events", &[ndjson], &line)),
         (
             "raw",
@@ -258,9 +269,11 @@ fn requests() -> Vec<(&'static str, Vec<u8>)> {
 }
 
 /// Requests that read back what there is.
-fn readings() -> [(&'static str, &'static str); 4] {
+fn readings() -> [(&'static str, &'static str); 6] {
     [
         ("list", "/api/sessions"),
+        ("export ndjson", "/api/export?format=ndjson"),
+        ("export csv", "/api/export?format=csv"),
         ("audit", "/api/audit"),
         ("violations", "/api/violations"),
         ("health", "/health"),
@@ -326,6 +339,8 @@ fn no_secret_comes_out_anywhere() {
         &["list-sessions"][..],
         &["list-sessions", "--format", "json"],
         &["list-sessions", "--format", "csv"],
+        &["export", "--format", "ndjson"],
+        &["export", "--format", "csv"],
         &["show-session", "mahavishnu"],
         &["audit", "--format", "json"],
         &["event-buffer", "list", "--format", "json"],

@@ -26,3 +26,4 @@ mod simulation;
 mod stdio;
 mod storage;
 mod tampering;
+mod transfer;

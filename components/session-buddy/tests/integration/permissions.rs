@@ -120,8 +120,8 @@ fn with_secrets_every_caller_gets_what_its_token_says() {
     GET /api/schemas                   -              -              -              -              -              -              -              -
     GET /api/schemas/{name}            -              -              -              -              -              -              -              -
     GET /api/openapi.json              -              -              -              -              -              -              -              -
-    GET /api/export                    -              -              -              -              -              -              -              -
-    POST /api/import                   -              -              -              -              -              -              -              -
+    GET /api/export                    TOKEN_REQUIRED FORBIDDEN      ok             ok             ok             ok             ok             ok
+    POST /api/import                   TOKEN_REQUIRED FORBIDDEN      FORBIDDEN      FORBIDDEN      FORBIDDEN      ok             FORBIDDEN      ok
     GET /api/violations                TOKEN_REQUIRED FORBIDDEN      ok             FORBIDDEN      FORBIDDEN      ok             ok             ok
     GET /api/audit                     TOKEN_REQUIRED FORBIDDEN      FORBIDDEN      FORBIDDEN      FORBIDDEN      ok             FORBIDDEN      ok
     POST /api/tokens/revoke            TOKEN_REQUIRED FORBIDDEN      FORBIDDEN      FORBIDDEN      FORBIDDEN      ok             FORBIDDEN      ok
@@ -175,8 +175,8 @@ fn without_a_secret_the_kernel_says_who_may_read_and_close() {
     GET /api/schemas                   -              -              -
     GET /api/schemas/{name}            -              -              -
     GET /api/openapi.json              -              -              -
-    GET /api/export                    -              -              -
-    POST /api/import                   -              -              -
+    GET /api/export                    ok             ok             FORBIDDEN
+    POST /api/import                   ok             ok             FORBIDDEN
     GET /api/violations                ok             ok             FORBIDDEN
     GET /api/audit                     ok             ok             FORBIDDEN
     POST /api/tokens/revoke            ok             ok             FORBIDDEN

@@ -17,8 +17,9 @@ use session_buddy::{
     clock::Clock,
     liveness::{Liveness, MonotonicClock, Sender},
     store::{
-        ActPage, ActQuery, Change, Cursor, Decision, ListQuery, Note, OpenSession, Outcome, Page,
-        SessionStore, Standing, StoreFuture, StoreHealth, Stored, Verdict, sqlite::SqliteStore,
+        ActPage, ActQuery, Change, Cursor, Decision, Differing, ExportQuery, Import, ImportCount,
+        ListQuery, Note, OpenSession, Outcome, Page, SessionStore, Standing, StoreFuture,
+        StoreHealth, Stored, Verdict, sqlite::SqliteStore,
     },
     tracker::{Delivery, EndError, Event, Tracker},
 };
@@ -221,6 +222,57 @@ impl SessionStore for ModelStore {
             .map(|Standing { session, vitals }| session.record(vitals));
         let page = listed_one_by_one(records, &query);
         Box::pin(async { Ok(page) })
+    }
+
+    fn export(&self, _: ExportQuery) -> StoreFuture<'_, Page> {
+        let sessions = self.sessions().into_values();
+        let records = sessions.map(|Standing { session, vitals }| session.record(&vitals));
+        let mut records: Vec<_> = records.collect();
+        records.sort_by_key(|record| (record.start_time, record.session_id.clone()));
+        let sessions = records
+            .into_iter()
+            .map(|record| Stored { record })
+            .collect();
+        Box::pin(async {
+            Ok(Page {
+                sessions,
+                next: None,
+                total: None,
+            })
+        })
+    }
+
+    fn import(&self, import: Import) -> StoreFuture<'static, Result<ImportCount, Vec<Differing>>> {
+        let before = self.copy();
+        let (mut count, mut differing) = (ImportCount::default(), Vec::new());
+        for line in import.sessions.map(Result::unwrap) {
+            let told = Standing {
+                session: line.imported.session().clone(),
+                vitals: line.imported.vitals().clone(),
+            };
+            let id = told.session.id().clone();
+            match self.standing(&id) {
+                None => {
+                    self.0.lock().unwrap().insert(id, told);
+                    count.imported += 1;
+                }
+                Some(Standing { session, vitals }) => {
+                    let (told, stored) = (line.imported.record(), session.record(&vitals));
+                    match Differing::of(line.number, &told, &stored) {
+                        None => count.known += 1,
+                        Some(one) => differing.push(one),
+                    }
+                }
+            }
+        }
+        let made = if differing.is_empty() {
+            self.1.lock().unwrap().push((import.act)(count));
+            Ok(count)
+        } else {
+            *self.0.lock().unwrap() = before.0.into_inner().unwrap();
+            Err(differing)
+        };
+        Box::pin(async { Ok(made) })
     }
 
     fn find(&self, prefix: String, limit: usize) -> StoreFuture<'_, Vec<SessionId>> {

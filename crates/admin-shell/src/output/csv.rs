@@ -1,5 +1,7 @@
 //! Results for spreadsheets.
 
+use std::borrow::Cow;
+
 use serde_json::Value;
 use session_model::escape;
 
@@ -48,16 +50,19 @@ fn line(cells: impl IntoIterator<Item: AsRef<[u8]>>) -> String {
 pub fn cell(value: &Value) -> String {
     match value {
         Value::Null => String::new(),
-        Value::String(text) => {
-            let guard = if text.starts_with(['=', '+', '-', '@', '\t', '\r']) {
-                "'"
-            } else {
-                ""
-            };
-            format!("{guard}{}", escape::for_line(text))
-        }
+        Value::String(text) => text_cell(text).into_owned(),
         Value::Array(_) | Value::Object(_) => escape::in_json(&value.to_string()).into_owned(),
         Value::Bool(_) | Value::Number(_) => value.to_string(),
+    }
+}
+
+/// Gives a text as a cell of CSV, as [`cell`] does.
+pub fn text_cell(text: &str) -> Cow<'_, str> {
+    let escaped = escape::for_line(text);
+    if text.starts_with(['=', '+', '-', '@', '\t', '\r']) {
+        Cow::Owned(format!("'{escaped}"))
+    } else {
+        escaped
     }
 }
 

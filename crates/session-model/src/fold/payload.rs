@@ -4,7 +4,8 @@
 use serde_json::{Map, Value};
 
 use super::{
-    Accepted, ByHand, Counters, Fact, Field, FieldErrors, Loss, Origin, Report, Revival, Started,
+    Accepted, ByHand, Counters, Fact, Field, FieldErrors, Imported, Loss, Origin, Report, Revival,
+    Started,
 };
 use crate::{
     event::SessionEndEvent,
@@ -26,11 +27,19 @@ pub enum Kind {
     Closed,
     /// A revival.
     Revived,
+    /// A session that another server tells of.
+    Imported,
 }
 
 impl Kind {
     /// Every kind.
-    pub const ALL: [Self; 4] = [Self::Start, Self::End, Self::Closed, Self::Revived];
+    pub const ALL: [Self; 5] = [
+        Self::Start,
+        Self::End,
+        Self::Closed,
+        Self::Revived,
+        Self::Imported,
+    ];
 
     /// Gives the word that stands in the ledger.
     pub const fn as_str(self) -> &'static str {
@@ -39,6 +48,15 @@ impl Kind {
             Self::End => "end",
             Self::Closed => "closed",
             Self::Revived => "revived",
+            Self::Imported => "imported",
+        }
+    }
+
+    /// Tells whether a session can begin with it.
+    pub const fn begins_a_session(self) -> bool {
+        match self {
+            Self::Start | Self::Imported => true,
+            Self::End | Self::Closed | Self::Revived => false,
         }
     }
 }
@@ -100,6 +118,7 @@ impl Fact {
             Self::Ended(_) => Kind::End,
             Self::Lost(_) | Self::ClosedByHand(_) => Kind::Closed,
             Self::Revived(_) => Kind::Revived,
+            Self::Imported(_) => Kind::Imported,
         }
     }
 }
@@ -155,6 +174,7 @@ impl Accepted {
                     ..ClosureJudgement::counting(&Counters::default())
                 }),
             ),
+            Fact::Imported(imported) => (imported.to_value(), Value::Null),
         };
         payload_of(
             event,
@@ -207,6 +227,7 @@ impl Accepted {
                     event: Field::from_json(event)?,
                 }))
             }
+            Kind::Imported => Fact::Imported(Box::new(Imported::from_json(event)?)),
         };
         Ok(Self {
             received_at,
@@ -337,7 +358,7 @@ pub(crate) fn problem(field: &str, message: &str) -> PayloadError {
     PayloadError::Fields(errors)
 }
 
-fn to_value(model: &impl serde::Serialize) -> Value {
+pub(super) fn to_value(model: &impl serde::Serialize) -> Value {
     serde_json::to_value(model).expect("models have text keys and finite numbers")
 }
 

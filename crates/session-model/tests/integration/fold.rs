@@ -3,8 +3,9 @@
 use proptest::prelude::*;
 use serde_json::json;
 use session_model::{
-    ByHand, Counters, EndKnownBy, Fact, Field, Gap, Loss, LossCause, Origin, Report, Revival,
-    Session, SessionEndEvent, SessionHeartbeatEvent, SessionStatus, Started, Timestamp, Transport,
+    ByHand, Counters, EndKnownBy, Fact, Field, Gap, Imported, Loss, LossCause, Origin, Report,
+    Revival, Session, SessionEndEvent, SessionHeartbeatEvent, SessionStatus, Started, Timestamp,
+    Transport,
     fold::{Accepted, Vitals},
 };
 
@@ -174,6 +175,24 @@ proptest! {
     fn the_fold_does_not_depend_on_repetition(records in records()) {
         let twice = records.iter().chain(&records).cloned();
         prop_assert_eq!(Session::fold(twice), Session::fold(records.clone()));
+    }
+
+    /// However a session came to stand as it does, its record alone tells all of that.
+    #[test]
+    fn a_session_that_is_told_by_its_record_has_that_record(records in records()) {
+        let session = Session::fold(records).unwrap();
+        let record = session.record(&vitals("2026-02-06T22:05:00Z"));
+        let imported = Imported::of(&record).unwrap();
+        prop_assert_eq!(&imported.record(), &record);
+        let told = accepted(second(20_000), Fact::Imported(Box::new(imported)));
+        let payload = told.payload();
+        let back = Accepted::from_payload(told.fact.kind(), told.received_at, &payload).unwrap();
+        prop_assert_eq!(&back, &told);
+        let again = Session::begin(back).unwrap();
+        prop_assert!(again.is_imported() && !session.is_imported());
+        prop_assert_eq!(again.rounds(), session.rounds());
+        prop_assert_eq!(again.strength(), session.strength());
+        prop_assert_eq!(again.record(&vitals("2026-02-06T22:05:00Z")), record);
     }
 
     #[test]

@@ -57,6 +57,7 @@ impl Loader {
     /// When the database or the disk fails.
     pub fn finish(mut self) -> Result<(), OpenError> {
         while self.chain.index(SLICE)? > 0 {}
+        self.chain.settle()?;
         self.chain.sync()
     }
 }

@@ -7,7 +7,7 @@ use std::{
 };
 
 use rusqlite::{Connection, OptionalExtension, params_from_iter, types::Value};
-use session_model::{Act, ActName, ActRecord, SessionId, SessionStatus};
+use session_model::{Act, ActName, ActRecord, SessionFilter, SessionId, SessionStatus, Timestamp};
 use tokio::sync::Semaphore;
 use tracing::{error, warn};
 
@@ -128,18 +128,16 @@ pub(super) fn get(connection: &Connection, id: &SessionId) -> rusqlite::Result<O
 }
 
 /// Conditions of a query and what is bound to their places.
+#[derive(Default)]
 pub(super) struct Conditions {
-    sql: Vec<String>,
+    pub(super) sql: Vec<String>,
     pub(super) values: Vec<Value>,
 }
 
 impl Conditions {
-    pub(super) fn of(query: &ListQuery) -> Self {
-        let mut conditions = Self {
-            sql: Vec::new(),
-            values: Vec::new(),
-        };
-        let filter = &query.filter;
+    /// Gives the conditions of a filter; `now` is by what time the length of an active session is judged.
+    pub(super) fn of(filter: &SessionFilter, now: Timestamp) -> Self {
+        let mut conditions = Self::default();
         conditions.one_of("session_type", &filter.session_type);
         conditions.one_of("component_name", &filter.component);
         conditions.one_of("username", &filter.user);
@@ -164,7 +162,7 @@ impl Conditions {
                      max(0, (julianday(?) - julianday(created_at)) * 86400)
                    + max(0, (julianday(created_at) - julianday(start_time)) * 86400 - coalesce(skew_seconds, 0))
                  AS INTEGER)) > ?",
-                [query.now.into_cell(), seconds.into_cell()],
+                [now.into_cell(), seconds.into_cell()],
             );
         }
         conditions
@@ -192,7 +190,7 @@ impl Conditions {
         self.values.extend(values);
     }
 
-    fn one_of(&mut self, column: &str, values: &[impl ToString]) {
+    pub(super) fn one_of(&mut self, column: &str, values: &[impl ToString]) {
         if !values.is_empty() {
             let places = vec!["?"; values.len()].join(", ");
             self.add(
@@ -274,7 +272,7 @@ fn by_words(
 }
 
 fn by_filters(snapshot: &Connection, query: &ListQuery, most: usize) -> rusqlite::Result<Listed> {
-    let mut conditions = Conditions::of(query);
+    let mut conditions = Conditions::of(&query.filter, query.now);
     let total = if query.count {
         Some(count(snapshot, &conditions)?)
     } else {

@@ -439,7 +439,7 @@ impl Folding<'_> {
                 break;
             }
             match kind.as_str() {
-                "start" => places.start = key,
+                "start" | "imported" => places.start = key,
                 "end" => places.end = Some(key),
                 _ => {}
             }

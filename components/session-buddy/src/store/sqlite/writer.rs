@@ -30,7 +30,7 @@ use super::{
     writing::{Head, Left, WriteError, Writing},
 };
 use crate::store::{
-    Change, Note, Outcome, Past, StoreError,
+    Change, Differing, Import, ImportCount, Note, Outcome, Past, StoreError,
     checkpoint::ChainHead,
     ledger::{FORMAT, GENESIS, Header},
 };
@@ -67,10 +67,25 @@ impl Work {
 }
 
 /// What waits to be written together, and whom to tell.
-pub(super) struct Job {
-    pub(super) work: Work,
-    pub(super) reply: oneshot::Sender<Answer>,
+pub(super) enum Job {
+    /// Work that shares a transaction with its neighbours.
+    Work(Work, oneshot::Sender<Answer>),
+    /// An import, which has one of its own.
+    Import(Import, oneshot::Sender<ImportAnswer>),
 }
+
+impl Job {
+    /// Counts its places in the queue.
+    pub(super) fn len(&self) -> usize {
+        match self {
+            Self::Work(work, _) => work.len(),
+            Self::Import(..) => 1,
+        }
+    }
+}
+
+/// What came of an import.
+pub(super) type ImportAnswer = Result<Result<ImportCount, Vec<Differing>>, StoreError>;
 
 /// What came of the changes of a job; nothing, of notes and of an act.
 pub(super) type Answer = Result<Vec<Outcome>, StoreError>;
@@ -82,6 +97,8 @@ pub(super) struct Writer {
     status: Arc<Status>,
     /// Until when nothing is indexed.
     index_pause: Option<Instant>,
+    /// Came while a transaction was put together that it cannot be part of.
+    held: Option<Job>,
 }
 
 impl Drop for Writer {
@@ -124,6 +141,7 @@ impl Writer {
             chain: Some(chain),
             status,
             index_pause: None,
+            held: None,
         })
     }
 
@@ -136,12 +154,24 @@ impl Writer {
     pub(super) fn run(mut self, jobs: &Receiver<Job>) {
         self.look();
         while let Some(first) = self.next(jobs) {
-            let (mut count, mut batch) = (first.work.len(), vec![first]);
+            let mut count = first.len();
+            let mut batch = match first {
+                Job::Work(work, reply) => vec![(work, reply)],
+                Job::Import(import, reply) => {
+                    self.status.taken(count);
+                    self.import(import, reply);
+                    continue;
+                }
+            };
             while count < BATCH_ENOUGH {
                 match jobs.try_recv() {
-                    Ok(job) => {
-                        count += job.work.len();
-                        batch.push(job);
+                    Ok(Job::Work(work, reply)) => {
+                        count += work.len();
+                        batch.push((work, reply));
+                    }
+                    Ok(import @ Job::Import(..)) => {
+                        self.held = Some(import);
+                        break;
                     }
                     Err(TryRecvError::Empty | TryRecvError::Disconnected) => break,
                 }
@@ -174,6 +204,9 @@ impl Writer {
 
     /// Waits for the next change; `None` when every sender is gone.
     fn next(&mut self, jobs: &Receiver<Job>) -> Option<Job> {
+        if let Some(held) = self.held.take() {
+            return Some(held);
+        }
         loop {
             match jobs.recv_timeout(LOOK_INTERVAL) {
                 Ok(job) => return Some(job),
@@ -214,11 +247,8 @@ impl Writer {
         }
     }
 
-    fn commit(&mut self, batch: Vec<Job>) {
-        let (groups, replies): (Vec<_>, Vec<_>) = batch
-            .into_iter()
-            .map(|Job { work, reply }| (work, reply))
-            .unzip();
+    fn commit(&mut self, batch: Vec<(Work, oneshot::Sender<Answer>)>) {
+        let (groups, replies): (Vec<_>, Vec<_>) = batch.into_iter().unzip();
         match self.make(groups) {
             Ok(outcomes) => {
                 self.recovered();
@@ -236,10 +266,40 @@ impl Writer {
         }
     }
 
+    /// Makes an import, and tells what came of it.
+    fn import(&mut self, import: Import, reply: oneshot::Sender<ImportAnswer>) {
+        let answer = match self.transact(|chain| chain.import(import)) {
+            Ok(made) => {
+                self.recovered();
+                self.shrink();
+                Ok(made)
+            }
+            Err(failure) => Err(StoreError::Unavailable(self.failed(&failure))),
+        };
+        let _ = reply.send(answer);
+    }
+
+    /// Gives back what a large transaction has taken of the disk for the WAL. Where a reader keeps it from that, a later
+    /// one does.
+    fn shrink(&self) {
+        let Some(chain) = &self.chain else { return };
+        if let Err(error) = connection::checkpoint(&chain.connection) {
+            error!("The WAL could not be brought into the database: {error}");
+        }
+    }
+
     /// Makes changes in one transaction. On an error nothing of them may be acknowledged.
     fn make(&mut self, groups: Vec<Work>) -> Result<Vec<Vec<Outcome>>, OpenError> {
+        self.transact(|chain| chain.commit(groups))
+    }
+
+    /// Lets the chain make a transaction. After an error the connection is not used again.
+    fn transact<T>(
+        &mut self,
+        transaction: impl FnOnce(&mut Chain) -> Result<T, WriteError>,
+    ) -> Result<T, OpenError> {
         let chain = self.usable()?;
-        let made = chain.commit(groups);
+        let made = transaction(chain);
         let newest = chain.newest();
         if made.is_err() {
             self.chain = None;
@@ -379,7 +439,7 @@ impl Chain {
     }
 
     /// Adds what the journal of the sums has to them, so that a database at rest has an empty one.
-    fn settle(&mut self) -> rusqlite::Result<()> {
+    pub(super) fn settle(&mut self) -> rusqlite::Result<()> {
         let transaction = self.connection.transaction()?;
         self.journal.settle(&transaction)?;
         transaction.commit()
@@ -429,7 +489,7 @@ impl Chain {
             self.key,
             self.uuid,
             self.head,
-            &mut self.names,
+            &mut self.journal,
         );
         for session in sessions {
             writing.load(session)?;
@@ -438,6 +498,34 @@ impl Chain {
         transaction.commit()?;
         self.reached(&left);
         Ok(())
+    }
+
+    /// Writes an import in a transaction of its own, or nothing of it where it differs from what is on record.
+    fn import(
+        &mut self,
+        import: Import,
+    ) -> Result<Result<ImportCount, Vec<Differing>>, WriteError> {
+        let transaction = self
+            .connection
+            .transaction_with_behavior(TransactionBehavior::Immediate)?;
+        let mut writing = Writing::begin(
+            &transaction,
+            self.key,
+            self.uuid,
+            self.head,
+            &mut self.journal,
+        );
+        let made = super::import::write(&mut writing, import)?;
+        let left = writing.finish()?;
+        if made.is_ok() {
+            transaction.commit()?;
+            self.reached(&left);
+        } else {
+            transaction.rollback()?;
+            // What was counted of it is gone with it.
+            self.journal = Journal::load(&self.connection)?;
+        }
+        Ok(made)
     }
 
     fn reached(&mut self, left: &Left) {

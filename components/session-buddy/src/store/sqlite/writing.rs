@@ -2,7 +2,7 @@
 
 use std::sync::LazyLock;
 
-use rusqlite::{Transaction, params, params_from_iter, types::Value};
+use rusqlite::{Connection, Transaction, params, params_from_iter, types::Value};
 use session_model::{
     Act, Counters, Session, SessionId, SessionStatus, Timestamp,
     fold::{Accepted, Kind, PayloadError, Vitals},
@@ -19,7 +19,7 @@ use super::{
 use crate::{
     analytics::Facts,
     store::{
-        Change, Decision, Note, Outcome, Past, Standing, StoreError, Verdict,
+        Change, Decision, ImportedLine, Note, Outcome, Past, Standing, StoreError, Verdict,
         ledger::{self, FORMAT, Hash, Header, Salt},
     },
 };
@@ -42,6 +42,8 @@ pub(super) enum WriteError {
     NoStart(SessionId),
     #[error("no random bytes")]
     Random(#[from] rustix::io::Errno),
+    #[error("what was put aside to be imported cannot be read")]
+    Staged(#[source] std::io::Error),
 }
 
 const APPEND_RECORD: &str = "
@@ -64,7 +66,7 @@ const RECORD: &str = "
 /// Uses `ledger_corrections`.
 const CORRECTIONS: &str = "
     SELECT kind, received_at, payload FROM ledger JOIN ledger_payload USING (record)
-     WHERE session_id = ?1 AND kind NOT IN ('genesis', 'start', 'end')";
+     WHERE session_id = ?1 AND kind NOT IN ('genesis', 'start', 'end') AND kind <> 'imported'";
 
 static INSERT: LazyLock<String> = LazyLock::new(|| {
     /// What an end adds to a row, in bytes: two times, how it is known, counters, metadata.
@@ -138,6 +140,76 @@ impl<'a> Writing<'a> {
         })
     }
 
+    /// Writes what was counted so far, and begins to count anew.
+    pub(super) fn write_sums(&mut self) -> rusqlite::Result<()> {
+        self.journal.write(self.transaction)
+    }
+
+    /// Gives what reads what this transaction has written.
+    pub(super) fn connection(&self) -> &Connection {
+        self.transaction
+    }
+
+    /// Puts down a session that is not on record, as somebody tells it.
+    pub(super) fn import(&mut self, line: ImportedLine) -> Result<(), WriteError> {
+        let (session, vitals) = (line.imported.session(), line.imported.vitals());
+        let (kind, id) = (Kind::Imported.as_str(), session.id().as_str());
+        let start = self.append_payload(kind, Some(id), line.received_at, line.payload)?;
+        self.insert(session, vitals, Places { start, end: None })
+    }
+
+    /// Writes a session that is not there yet, with all that became of it.
+    pub(super) fn load(&mut self, past: Past) -> Result<(), WriteError> {
+        let Past { records, vitals } = past;
+        let mut records = records.into_iter();
+        let start = records
+            .next()
+            .filter(|start| start.fact.kind() == Kind::Start);
+        let start = start.expect("the records of a past begin with its start");
+        let mut session = Session::begin(start).expect("a start begins a session");
+        let mut places = Places {
+            start: self.append(session.id(), session.start())?,
+            end: None,
+        };
+        self.accept(&mut session, &mut places, records)?;
+        self.insert(&session, &vitals, places)
+    }
+
+    /// Appends what became of a session.
+    fn accept(
+        &mut self,
+        session: &mut Session,
+        places: &mut Places,
+        records: impl IntoIterator<Item = Accepted>,
+    ) -> Result<(), WriteError> {
+        for record in records {
+            let key = self.append(session.id(), &record)?;
+            if record.fact.kind() == Kind::End {
+                places.end = Some(key);
+            }
+            session.accept(record);
+        }
+        Ok(())
+    }
+
+    /// Writes the row of a session that is not there yet.
+    fn insert(
+        &mut self,
+        session: &Session,
+        vitals: &Vitals,
+        places: Places,
+    ) -> Result<(), WriteError> {
+        let row = Row::of(session, vitals, places);
+        let closed = row.record.status != SessionStatus::Active;
+        let insert = if closed { &INSERT_CLOSED } else { &INSERT };
+        self.count(self.chain, None, &Facts::of(&row.record))?;
+        self.to_index += 1;
+        self.transaction
+            .prepare_cached(insert)?
+            .execute(params_from_iter(row.into_values()))?;
+        Ok(())
+    }
+
     /// Writes a note.
     pub(super) fn note(&mut self, note: Note) -> rusqlite::Result<()> {
         if let Some(fed) = notes::write(self.transaction, note)? {
@@ -169,7 +241,9 @@ impl<'a> Writing<'a> {
                 error!("{damage}");
                 Ok(Err(StoreError::Damaged(damage)))
             }
-            Err(error @ (WriteError::Database(_) | WriteError::Random(_))) => Err(error),
+            Err(
+                error @ (WriteError::Database(_) | WriteError::Random(_) | WriteError::Staged(_)),
+            ) => Err(error),
         }
     }
 
@@ -192,13 +266,7 @@ impl<'a> Writing<'a> {
                 mut places,
             )) => {
                 let counted = Facts::of(&session.record(&before));
-                for record in records {
-                    let key = self.append(&id, &record)?;
-                    if record.fact.kind() == Kind::End {
-                        places.end = Some(key);
-                    }
-                    session.accept(record);
-                }
+                self.accept(&mut session, &mut places, records)?;
                 let row = Row::of(&session, &vitals.unwrap_or(before), places);
                 let now = Facts::of(&row.record);
                 self.count(chain_of(places.start), Some(&counted), &now)?;
@@ -218,48 +286,10 @@ impl<'a> Writing<'a> {
                     end: None,
                 };
                 let session = Session::begin(start).ok_or(WriteError::NoStart(id))?;
-                let row = Row::of(&session, &vitals, places);
-                let now = Facts::of(&row.record);
-                self.transaction
-                    .prepare_cached(&INSERT)?
-                    .execute(params_from_iter(row.into_values()))?;
-                self.count(self.chain, None, &now)?;
-                self.to_index += 1;
+                self.insert(&session, &vitals, places)?;
             }
         }
         Ok(verdict)
-    }
-
-    /// Writes a session that is not there yet, with all that became of it.
-    pub(super) fn load(&mut self, past: Past) -> Result<(), WriteError> {
-        let Past { records, vitals } = past;
-        let mut records = records.into_iter();
-        let start = records
-            .next()
-            .filter(|start| start.fact.kind() == Kind::Start);
-        let start = start.expect("the records of a past begin with its start");
-        let mut session = Session::begin(start).expect("a start begins a session");
-        let id = session.id().clone();
-        let mut places = Places {
-            start: self.append(&id, session.start())?,
-            end: None,
-        };
-        for record in records {
-            let key = self.append(&id, &record)?;
-            if record.fact.kind() == Kind::End {
-                places.end = Some(key);
-            }
-            session.accept(record);
-        }
-        let row = Row::of(&session, &vitals, places);
-        self.count(self.chain, None, &Facts::of(&row.record))?;
-        self.to_index += 1;
-        let closed = row.record.status != SessionStatus::Active;
-        let insert = if closed { &INSERT_CLOSED } else { &INSERT };
-        self.transaction
-            .prepare_cached(insert)?
-            .execute(params_from_iter(row.into_values()))?;
-        Ok(())
     }
 
     /// Reads a session as it stands, and where its start and end stand.

@@ -70,14 +70,14 @@ const STEPS: std::ops::Range<usize> = 0..30;
 
 /// What one session is.
 #[derive(Clone, Debug)]
-struct Role {
+pub(crate) struct Role {
     component: &'static str,
     session_type: &'static str,
     user: &'static str,
     start: Timestamp,
 }
 
-fn role() -> impl Strategy<Value = Role> {
+pub(crate) fn role() -> impl Strategy<Value = Role> {
     let names = (
         select(COMPONENTS.as_slice()),
         select(TYPES.as_slice()),
@@ -104,7 +104,7 @@ impl Role {
 
 /// What happens to a session.
 #[derive(Clone, Debug)]
-enum Step {
+pub(crate) enum Step {
     Start,
     End {
         seconds: i64,
@@ -124,7 +124,7 @@ enum Step {
     ByHand,
 }
 
-fn step() -> impl Strategy<Value = Step> {
+pub(crate) fn step() -> impl Strategy<Value = Step> {
     let error = || prop::option::of(select(ERRORS.as_slice()));
     let length = (0u32..20).prop_flat_map(|power| 0..=(1i64 << power));
     prop_oneof![
@@ -138,7 +138,7 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
-fn perform(desk: &Desk, number: usize, role: &Role, step: &Step) {
+pub(crate) fn perform(desk: &Desk, number: usize, role: &Role, step: &Step) {
     let start = role.start(number);
     let id = start.session_id();
     let end = |more: Value| {

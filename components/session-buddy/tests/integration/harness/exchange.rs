@@ -36,6 +36,10 @@ impl Answer {
             body: Vec::new(),
         };
         match answer.header("content-length").map(str::parse::<u64>) {
+            None if answer.header("transfer-encoding") == Some("chunked") => {
+                answer.body = chunks(&mut stream);
+                Ok(())
+            }
             Some(length) => stream
                 .take(length.unwrap())
                 .read_to_end(&mut answer.body)
@@ -125,4 +129,20 @@ pub(crate) fn rpc_body(method: &str, params: Value) -> Value {
 /// Gives the body of a request to `/mcp` that calls a tool.
 pub(crate) fn call_body(tool: &str, arguments: Value) -> String {
     rpc_body("tools/call", json!({"name": tool, "arguments": arguments})).to_string()
+}
+
+/// Reads a body that comes in chunks, and checks that it comes to its end.
+fn chunks(stream: &mut impl BufRead) -> Vec<u8> {
+    let mut body = Vec::new();
+    loop {
+        let mut size = String::new();
+        stream.read_line(&mut size).unwrap();
+        let size = usize::from_str_radix(size.trim_end(), 16).expect("the body breaks off");
+        let mut chunk = vec![0; size + 2];
+        stream.read_exact(&mut chunk).unwrap();
+        if size == 0 {
+            return body;
+        }
+        body.extend_from_slice(&chunk[..size]);
+    }
 }

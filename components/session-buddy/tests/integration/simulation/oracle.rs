@@ -162,7 +162,7 @@ impl World {
         };
         let lives = truth.lives;
         let wrong = match &record.fact {
-            Fact::Start(_) | Fact::Revived(_) => None,
+            Fact::Start(_) | Fact::Revived(_) | Fact::Imported(_) => None,
             Fact::Ended(_) => (!truth.ended).then_some("was never ended"),
             Fact::ClosedByHand(_) => Some("was closed by nobody"),
             Fact::Lost(loss) => match loss.cause {
@@ -321,6 +321,7 @@ impl World {
 const fn kind(fact: &Fact) -> &'static str {
     match fact {
         Fact::Start(_) => "start",
+        Fact::Imported(_) => "imported",
         Fact::Ended(_) => "end",
         Fact::ClosedByHand(_) => "closure by hand",
         Fact::Revived(_) => "revival",

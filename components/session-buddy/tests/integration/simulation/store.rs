@@ -9,8 +9,9 @@ use std::{
 use session_buddy::{
     analytics::{Findings, Question},
     store::{
-        ActPage, ActQuery, Change, Cursor, Decision, ListQuery, Note, OpenSession, Outcome, Page,
-        SessionStore, Standing, StoreError, StoreFuture, StoreHealth, Stored,
+        ActPage, ActQuery, Change, Cursor, Decision, Differing, ExportQuery, Import, ImportCount,
+        ListQuery, Note, OpenSession, Outcome, Page, SessionStore, Standing, StoreError,
+        StoreFuture, StoreHealth, Stored,
     },
 };
 use session_model::{Act, SessionId, fold::Accepted};
@@ -227,6 +228,14 @@ impl SessionStore for Store {
 
     fn list(&self, query: ListQuery) -> StoreFuture<'_, Page> {
         self.model.list(query)
+    }
+
+    fn export(&self, query: ExportQuery) -> StoreFuture<'_, Page> {
+        self.model.export(query)
+    }
+
+    fn import(&self, import: Import) -> StoreFuture<'static, Result<ImportCount, Vec<Differing>>> {
+        self.model.import(import)
     }
 
     fn find(&self, prefix: String, limit: usize) -> StoreFuture<'_, Vec<SessionId>> {

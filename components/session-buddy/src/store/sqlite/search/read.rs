@@ -195,7 +195,7 @@ impl<'a> Finder<'a> {
     }
 
     fn conditions(&self, after: Option<&Cursor>) -> Conditions {
-        let mut conditions = Conditions::of(self.query);
+        let mut conditions = Conditions::of(&self.query.filter, self.query.now);
         conditions.after(after);
         conditions
     }
