@@ -30,8 +30,8 @@ enum Kind {
     Time,
     /// A zone of the system's database.
     Zone,
-    /// What the last answer gave, by the name of its format.
-    Cursor(&'static str),
+    /// A text of a format that a schema can only name.
+    Format(&'static str),
     /// From the first to the second; the third unless asked otherwise.
     Integer(u64, u64, Option<u32>),
     /// Yes or no, by any of these words.
@@ -65,6 +65,16 @@ const COMPONENT: Parameter = parameter(
     },
 );
 const USER: Parameter = parameter("user", "Account name", Kind::Texts { may_be_blank: true });
+const STATUS: Parameter = parameter(
+    "status",
+    "active, ended or lost",
+    Kind::Words(|| {
+        SessionStatus::ALL
+            .iter()
+            .map(|word| word.as_str())
+            .collect()
+    }),
+);
 const AFTER: Parameter = parameter(
     "after",
     "Began at this time or later, RFC 3339 or a date",
@@ -74,6 +84,16 @@ const BEFORE: Parameter = parameter(
     "before",
     "Began before this time, RFC 3339 or a date",
     Kind::Time,
+);
+const DURATION_GREATER: Parameter = parameter(
+    "duration_greater",
+    "Ran longer than this, seconds",
+    Kind::Integer(0, i64::MAX as u64, None),
+);
+const INCOMPLETE: Parameter = parameter(
+    "incomplete",
+    "Only what is active",
+    Kind::Switch(&["true", "false", "1", "0", "yes", "no", "on", "off", ""]),
 );
 const LIMIT: Parameter = parameter(
     "limit",
@@ -86,38 +106,54 @@ pub(super) const LIST: &[Parameter] = &[
     TYPE,
     COMPONENT,
     USER,
-    parameter(
-        "status",
-        "active, ended or lost",
-        Kind::Words(|| {
-            SessionStatus::ALL
-                .iter()
-                .map(|word| word.as_str())
-                .collect()
-        }),
-    ),
+    STATUS,
     AFTER,
     BEFORE,
-    parameter(
-        "duration_greater",
-        "Ran longer than this, seconds",
-        Kind::Integer(0, i64::MAX as u64, None),
-    ),
-    parameter(
-        "incomplete",
-        "Only what is active",
-        Kind::Switch(&["true", "false", "1", "0", "yes", "no", "on", "off", ""]),
-    ),
+    DURATION_GREATER,
+    INCOMPLETE,
     LIMIT,
     parameter(
         "cursor",
         "next_cursor of the page before",
-        Kind::Cursor("session-cursor"),
+        Kind::Format("session-cursor"),
     ),
     parameter(
         "count",
         "Say in X-Total-Count how many match in all, however long that takes",
         Kind::Switch(&["true", "false", "1", "0"]),
+    ),
+];
+
+/// Of an export.
+pub(super) const EXPORT: &[Parameter] = &[
+    Parameter {
+        required: true,
+        ..parameter(
+            "format",
+            "How sessions are written",
+            Kind::Word(|| vec!["csv", "json", "ndjson"]),
+        )
+    },
+    TYPE,
+    COMPONENT,
+    USER,
+    STATUS,
+    AFTER,
+    BEFORE,
+    DURATION_GREATER,
+    INCOMPLETE,
+];
+
+/// Of a stream of what happens.
+pub(super) const FOLLOW: &[Parameter] = &[
+    TYPE,
+    COMPONENT,
+    USER,
+    STATUS,
+    parameter(
+        "since",
+        "Begins with what happened at this time, RFC 3339 or a date, instead of what happens from now on",
+        Kind::Time,
     ),
 ];
 
@@ -150,7 +186,7 @@ pub(super) const ACTS: &[Parameter] = &[
     parameter(
         "cursor",
         "Of the link of the page before",
-        Kind::Cursor("act-cursor"),
+        Kind::Format("act-cursor"),
     ),
 ];
 
@@ -191,7 +227,7 @@ impl Parameter {
                 let words = words().into_iter().map(Value::from).chain([Value::Null]);
                 json!({"type": ["string", "null"], "enum": words.collect::<Vec<_>>()})
             }
-            Kind::Text | Kind::Time | Kind::Cursor(_) => json!({"type": ["string", "null"]}),
+            Kind::Text | Kind::Time | Kind::Format(_) => json!({"type": ["string", "null"]}),
             Kind::Zone => json!({"type": ["string", "null"], "default": "UTC"}),
             Kind::Integer(minimum, maximum, default) => {
                 json!({"type": ["integer", "null"], "minimum": minimum, "maximum": maximum, "default": default})
@@ -224,7 +260,7 @@ impl Parameter {
                 "anyOf": [{"format": "date-time"}, {"format": "date"}],
             }),
             Kind::Zone => json!({"type": "string", "format": "time-zone", "default": "UTC"}),
-            Kind::Cursor(format) => json!({"type": "string", "format": format}),
+            Kind::Format(format) => json!({"type": "string", "format": format}),
             Kind::Integer(minimum, maximum, default) => {
                 json!({"type": "integer", "minimum": minimum, "maximum": maximum, "default": default})
             }

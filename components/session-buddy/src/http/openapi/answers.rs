@@ -49,24 +49,24 @@ pub(super) fn reference(name: &str) -> Value {
 pub(super) fn of(operation: &Operation) -> Map<String, Value> {
     let mut answers = Map::new();
     for answer in &operation.answers {
-        answers.insert(answer.status.to_string(), given(answer));
+        join(&mut answers, answer.status.to_string(), &given(answer));
     }
     for (status, codes) in refusals(operation) {
         let refused = refused(status, &codes);
-        let known = answers
-            .entry(status.as_str())
-            .or_insert_with(|| json!({"description": "", "content": {}, "headers": {}}));
-        for part in ["content", "headers"] {
-            let (from, to) = (&refused[part], &mut known[part]);
-            for (name, value) in from.as_object().into_iter().flatten() {
-                to[name] = value.clone();
-            }
-        }
-        if known["description"] == "" {
-            known["description"] = refused["description"].clone();
-        }
+        join(&mut answers, status.as_str().to_owned(), &refused);
     }
     answers
+}
+
+/// Adds what may be answered with a status, beside what else may be. The first one says what it means.
+fn join(answers: &mut Map<String, Value>, status: String, answer: &Value) {
+    let nothing = || json!({"description": answer["description"], "headers": {}, "content": {}});
+    let known = answers.entry(status).or_insert_with(nothing);
+    for part in ["content", "headers"] {
+        for (name, value) in answer[part].as_object().into_iter().flatten() {
+            known[part][name] = value.clone();
+        }
+    }
 }
 
 fn given(answer: &Answer) -> Value {
