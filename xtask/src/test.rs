@@ -97,6 +97,7 @@ fn external(report: &mut Report) -> Result<()> {
         ),
         program("mcp client", "mcp_client.py", 120),
         program("documents", "documents.py", 180),
+        program("openapi", "openapi.py", 180),
         program("from python", "from_python.py", 180),
         program("quick start", "quick_start.py", 180),
         program("six shells", "six_shells.py", 120),

@@ -18,6 +18,7 @@ mod output;
 mod panel;
 mod progress;
 mod report;
+mod schema;
 mod selection;
 mod shell;
 mod show;
@@ -83,6 +84,8 @@ enum Command {
     Violations(violations::Args),
     /// Make, look at and revoke tokens
     Token(token::Args),
+    /// List, show, write and use the JSON Schemas of events, results and records
+    Schema(schema::Args),
     /// Check that the record says what was recorded
     Verify(verify::Args),
     /// Write a signed note of how far the record has come, to keep elsewhere
@@ -169,6 +172,7 @@ fn run(command: Command) -> Result<ExitCode, Failure> {
         Command::Audit(args) => on_runtime(audit::run(args)),
         Command::Violations(args) => on_runtime(violations::run(args)),
         Command::Token(args) => token::run(args),
+        Command::Schema(args) => schema::run(args),
         Command::Verify(args) => verify::run(&args),
         Command::Checkpoint(args) => checkpoint::run(&args),
         Command::Maintenance(args) => maintenance::run(&args),

@@ -14,14 +14,19 @@ mod import;
 mod intake;
 mod listener;
 mod mcp;
+mod openapi;
+mod parameters;
 mod problem;
+mod schemas;
 mod stream;
 
 use std::{path::Path, sync::Arc};
 
 use axum::{
-    Router, middleware,
-    routing::{get, post},
+    Router,
+    handler::Handler,
+    middleware,
+    routing::{MethodRouter, get, post},
 };
 use tokio::sync::Semaphore;
 
@@ -80,36 +85,105 @@ impl App {
 const EVENTS: &str = "/api/events";
 /// Where sessions are imported, as lines of JSON. The only body that is not held in memory.
 const IMPORT: &str = "/api/import";
+/// Where tools are called.
+const MCP: &str = "/mcp";
 
-/// The table of contents of the API. What each route needs stands in [`crate::auth::routes`].
+/// Gives what answers requests.
 pub fn router(app: App) -> Router {
-    let mcp = mcp::service(app.clone());
-    Router::new()
-        .route("/health", get(health::health))
-        .route("/health/live", get(health::live))
-        .route("/health/ready", get(health::health))
-        .route(EVENTS, post(events::take))
-        .route("/api/sessions", get(api::list_sessions))
-        .route("/api/sessions/{id}", get(api::show_session))
-        .route("/api/sessions/{id}/end", post(api::end_session))
-        .route("/api/violations", get(api::violations))
-        .route("/api/analytics", get(analytics::report))
-        .route("/api/analytics/sessions", get(analytics::sessions))
-        .route("/api/analytics/duration", get(analytics::duration))
-        .route("/api/analytics/components", get(analytics::components))
-        .route("/api/analytics/errors", get(analytics::errors))
-        .route("/api/analytics/active", get(analytics::active))
-        .route("/api/export", get(export::export))
-        .route(IMPORT, post(import::import))
-        .route("/api/audit", get(acts::list))
-        .route("/api/tokens/revoke", post(acts::revoke_token))
+    let mcp = Router::new()
+        .route_service(MCP, mcp::service(app.clone()))
+        .layer(middleware::from_fn(mcp::speak_json));
+    let routes = routes().router;
+    let routes = routes
         .method_not_allowed_fallback(problem::method_not_allowed)
         .fallback(problem::not_found)
-        .merge(
-            Router::new()
-                .route_service("/mcp", mcp)
-                .layer(middleware::from_fn(mcp::speak_json)),
-        )
+        .merge(mcp);
+    routes
         .layer(middleware::from_fn_with_state(app.clone(), guard::guard))
         .with_state(app)
+}
+
+/// The table of contents of the API, but for [`BESIDES`]. What each route needs stands in [`crate::auth::routes`], what it takes
+/// and answers in [`openapi`]; a test holds the three to each other.
+fn routes() -> Routes {
+    Routes::default()
+        .get("/health", health::health)
+        .get("/health/live", health::live)
+        .get("/health/ready", health::health)
+        .post(EVENTS, events::take)
+        .get("/api/sessions", api::list_sessions)
+        .get("/api/sessions/{id}", api::show_session)
+        .post("/api/sessions/{id}/end", api::end_session)
+        .get("/api/violations", api::violations)
+        .get("/api/analytics", analytics::report)
+        .get("/api/analytics/sessions", analytics::sessions)
+        .get("/api/analytics/duration", analytics::duration)
+        .get("/api/analytics/components", analytics::components)
+        .get("/api/analytics/errors", analytics::errors)
+        .get("/api/analytics/active", analytics::active)
+        .get("/api/schemas", schemas::list)
+        .get("/api/schemas/{name}", schemas::show)
+        .get("/api/openapi.json", openapi::show)
+        .get("/api/export", export::export)
+        .post(IMPORT, import::import)
+        .get("/api/audit", acts::list)
+        .post("/api/tokens/revoke", acts::revoke_token)
+}
+
+/// Routes that are put in by themselves.
+const BESIDES: [(&str, &str); 1] = [("POST", MCP)];
+
+/// Lists every route by method and path.
+fn listed() -> Vec<(&'static str, &'static str)> {
+    routes().listed.into_iter().chain(BESIDES).collect()
+}
+
+/// A router that can tell what is in it, which axum's cannot.
+#[derive(Default)]
+struct Routes {
+    router: Router<App>,
+    listed: Vec<(&'static str, &'static str)>,
+}
+
+impl Routes {
+    fn get<H: Handler<T, App>, T: 'static>(self, path: &'static str, handler: H) -> Self {
+        self.with("GET", path, get(handler))
+    }
+
+    fn post<H: Handler<T, App>, T: 'static>(self, path: &'static str, handler: H) -> Self {
+        self.with("POST", path, post(handler))
+    }
+
+    fn with(
+        mut self,
+        method: &'static str,
+        path: &'static str,
+        handler: MethodRouter<App>,
+    ) -> Self {
+        self.listed.push((method, path));
+        self.router = self.router.route(path, handler);
+        self
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_route_has_a_permission_and_stands_in_the_document() {
+        let described = openapi::operations();
+        let known = crate::auth::routes::ROUTES;
+        for route in listed() {
+            let found = described
+                .iter()
+                .filter(|known| (known.method, known.path) == route);
+            assert_eq!(found.count(), 1, "{route:?} in the document");
+            let found = known
+                .iter()
+                .filter(|(method, path, _)| (*method, *path) == route);
+            assert_eq!(found.count(), 1, "{route:?} in the table of permissions");
+        }
+        assert_eq!(described.len(), listed().len());
+    }
 }

@@ -100,7 +100,9 @@ impl fmt::Display for Place<'_> {
 }
 
 /// One field and what is wrong with it.
-#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[derive(
+    Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize, schemars::JsonSchema,
+)]
 pub struct FieldError {
     /// The field's path, such as `user.username`; empty for the document itself.
     pub field: String,

@@ -62,5 +62,6 @@ pub use search::{Search, Searched};
 pub use text::{Integer, Metadata, Number, Pid, SessionType, Text, Trimmed};
 pub use timestamp::Timestamp;
 pub use words::{
-    ActName, EndKnownBy, ExitReason, Liveness, LossCause, SessionStatus, Transport, Violated,
+    ActName, EndKnownBy, ErrorCode, ExitReason, Liveness, LossCause, SessionStatus, Transport,
+    Violated,
 };

@@ -327,7 +327,13 @@ impl Field for SessionHeartbeatResult {
 }
 
 /// Writes the schema of a result: one shape without an error, one with.
-fn result_schema(fine: &[&str], fine_id: &Value, error_id: &Value, lease: bool) -> Schema {
+fn result_schema(
+    what: &str,
+    fine: &[&str],
+    fine_id: &Value,
+    error_id: &Value,
+    lease: bool,
+) -> Schema {
     let shape = |statuses: Value, id: &Value, error: Value| {
         let mut shape = serde_json::json!({
             "type": "object",
@@ -357,25 +363,31 @@ fn result_schema(fine: &[&str], fine_id: &Value, error_id: &Value, lease: bool) 
         serde_json::json!({"type": "null"}),
     );
     // MCP wants `type: object` at the top of an output schema.
-    json_schema!({"type": "object", "oneOf": [fine, failed]})
+    json_schema!({"description": what, "type": "object", "oneOf": [fine, failed]})
 }
 
 macro_rules! result_schemas {
-    ($($name:ident: $fine:expr, $fine_id:expr, $error_id:expr, $lease:expr;)+) => {$(
+    ($($name:ident: $what:expr, $fine:expr, $fine_id:expr, $error_id:expr, $lease:expr;)+) => {$(
         impl JsonSchema for $name {
             fn schema_name() -> Cow<'static, str> {
                 stringify!($name).into()
             }
 
             fn json_schema(_: &mut SchemaGenerator) -> Schema {
-                result_schema(&$fine, &serde_json::json!($fine_id), &serde_json::json!($error_id), $lease)
+                result_schema(
+                    $what,
+                    &$fine,
+                    &serde_json::json!($fine_id),
+                    &serde_json::json!($error_id),
+                    $lease,
+                )
             }
         }
     )+};
 }
 
 result_schemas! {
-    SessionStartResult: ["tracked"], "string", "null", false;
-    SessionEndResult: ["ended", "not_found"], "string", "string", false;
-    SessionHeartbeatResult: ["alive", "ended", "not_found"], "string", ["string", "null"], true;
+    SessionStartResult: "The answer to a start.", ["tracked"], "string", "null", false;
+    SessionEndResult: "The answer to an end.", ["ended", "not_found"], "string", "string", false;
+    SessionHeartbeatResult: "The answer to a heartbeat.", ["alive", "ended", "not_found"], "string", ["string", "null"], true;
 }

@@ -74,6 +74,61 @@ macro_rules! words {
 }
 
 words! {
+    /// Why something was refused or failed, for programs: `code` of a problem, `error_code` of a result. A code is never
+    /// renamed, and none gets another meaning.
+    pub enum ErrorCode {
+        /// The event is not valid. Sending it again does not help.
+        InvalidEvent = "INVALID_EVENT",
+        /// Something that was asked with is wrong: a parameter, an argument, a member of the body.
+        InvalidParameter = "INVALID_PARAMETER",
+        /// The cursor is none of this server.
+        InvalidCursor = "INVALID_CURSOR",
+        /// A token is needed.
+        TokenRequired = "TOKEN_REQUIRED",
+        /// The token is not good.
+        TokenInvalid = "TOKEN_INVALID",
+        /// The token was good once.
+        TokenExpired = "TOKEN_EXPIRED",
+        /// The token was taken back.
+        TokenRevoked = "TOKEN_REVOKED",
+        /// Whoever asks may not have it.
+        Forbidden = "FORBIDDEN",
+        /// The server does not go by that name.
+        HostRefused = "HOST_REFUSED",
+        /// A page of another site asks.
+        OriginRefused = "ORIGIN_REFUSED",
+        /// There is no such session.
+        SessionNotFound = "SESSION_NOT_FOUND",
+        /// There is nothing by that name.
+        NotFound = "NOT_FOUND",
+        /// The path does not take that method.
+        MethodNotAllowed = "METHOD_NOT_ALLOWED",
+        /// The client takes no answer that this server gives.
+        NotAcceptable = "NOT_ACCEPTABLE",
+        /// The body took too long.
+        Timeout = "TIMEOUT",
+        /// The event contradicts what is on record. Sending it again does not help.
+        Conflict = "CONFLICT",
+        /// Several sessions could be meant.
+        AmbiguousId = "AMBIGUOUS_ID",
+        /// The session is proved alive; closing it takes `force`.
+        SessionAlive = "SESSION_ALIVE",
+        /// The body is too large.
+        TooLarge = "TOO_LARGE",
+        /// The body is of a type that this path does not take.
+        UnsupportedMediaType = "UNSUPPORTED_MEDIA_TYPE",
+        /// Too much comes from there.
+        RateLimited = "RATE_LIMITED",
+        /// The server failed; its log says why.
+        Internal = "INTERNAL",
+        /// The disk or the database fails.
+        StorageUnavailable = "STORAGE_UNAVAILABLE",
+        /// Too much waits.
+        Overloaded = "OVERLOADED",
+        /// The server is stopping.
+        Stopping = "STOPPING",
+    }
+
     /// What an administrator did, or was refused.
     pub enum ActName {
         /// A session was closed by hand.

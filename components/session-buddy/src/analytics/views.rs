@@ -2,6 +2,7 @@
 
 use std::{fmt, marker::PhantomData};
 
+use schemars::JsonSchema;
 use serde::{
     Deserialize, Deserializer, Serialize, Serializer,
     de::{MapAccess, Visitor},
@@ -11,7 +12,7 @@ use session_model::{SessionRecord, Timestamp};
 use super::Total;
 
 /// Sums of a component.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct SessionStats {
     /// The component.
     pub component_name: String,
@@ -42,7 +43,7 @@ impl SessionStats {
 }
 
 /// How much a component is used.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct ComponentUsage {
     /// The component.
     pub component_name: String,
@@ -71,7 +72,7 @@ impl ComponentUsage {
 }
 
 /// What failed in a component.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct ErrorRate {
     /// The share in which something failed, 0 to 100.
     pub error_rate: f64,
@@ -95,7 +96,7 @@ impl ErrorRate {
 }
 
 /// A session that is active.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct ActiveSession {
     /// Its id.
     pub session_id: String,

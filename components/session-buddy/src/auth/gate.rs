@@ -178,7 +178,7 @@ impl Gate {
 
     /// Writes a refusal down in the log: who, what, why, and never the token.
     pub fn log(refusal: &Refusal, who: &str, what: &str) {
-        let code = refusal.code();
+        let code = refusal.code().as_str();
         let (who, what) = (for_line(who), for_line(what));
         warn!(code, %who, %what, "Refused {what} to {who}: {}", for_line(&refusal.to_string()));
     }

@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use session_client::token::TokenError;
-use session_model::{ComponentName, SessionId};
+use session_model::{ComponentName, ErrorCode, SessionId};
 
 use super::Right;
 
@@ -72,18 +72,18 @@ impl From<TokenError> for Refusal {
 
 impl Refusal {
     /// Gives the stable code.
-    pub const fn code(&self) -> &'static str {
+    pub const fn code(&self) -> ErrorCode {
         match self {
-            Self::TokenRequired(_) => "TOKEN_REQUIRED",
-            Self::NoToken(_) | Self::Token(_) => "TOKEN_INVALID",
-            Self::Expired(_) => "TOKEN_EXPIRED",
-            Self::Revoked => "TOKEN_REVOKED",
+            Self::TokenRequired(_) => ErrorCode::TokenRequired,
+            Self::NoToken(_) | Self::Token(_) => ErrorCode::TokenInvalid,
+            Self::Expired(_) => ErrorCode::TokenExpired,
+            Self::Revoked => ErrorCode::TokenRevoked,
             Self::OtherUser(_)
             | Self::NotOwner
             | Self::Remote
             | Self::MayNot { .. }
             | Self::Bound(_)
-            | Self::NotYours(_) => "FORBIDDEN",
+            | Self::NotYours(_) => ErrorCode::Forbidden,
         }
     }
 
@@ -97,7 +97,7 @@ impl Refusal {
 
     /// Tells whether a better token could help whoever has none or a bad one.
     pub fn wants_token(&self) -> bool {
-        self.code() != "FORBIDDEN"
+        self.code() != ErrorCode::Forbidden
     }
 }
 
@@ -115,10 +115,10 @@ impl Refusals {
     /// Counts a refusal.
     pub(super) fn count(&self, refusal: &Refusal) {
         let counter = match refusal.code() {
-            "TOKEN_REQUIRED" => &self.token_required,
-            "TOKEN_INVALID" => &self.token_invalid,
-            "TOKEN_EXPIRED" => &self.token_expired,
-            "TOKEN_REVOKED" => &self.token_revoked,
+            ErrorCode::TokenRequired => &self.token_required,
+            ErrorCode::TokenInvalid => &self.token_invalid,
+            ErrorCode::TokenExpired => &self.token_expired,
+            ErrorCode::TokenRevoked => &self.token_revoked,
             _ => &self.forbidden,
         };
         counter.fetch_add(1, Ordering::Relaxed);
@@ -128,11 +128,14 @@ impl Refusals {
     pub fn counts(&self) -> [(&'static str, u64); 5] {
         let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         [
-            ("TOKEN_REQUIRED", read(&self.token_required)),
-            ("TOKEN_INVALID", read(&self.token_invalid)),
-            ("TOKEN_EXPIRED", read(&self.token_expired)),
-            ("TOKEN_REVOKED", read(&self.token_revoked)),
-            ("FORBIDDEN", read(&self.forbidden)),
+            (
+                ErrorCode::TokenRequired.as_str(),
+                read(&self.token_required),
+            ),
+            (ErrorCode::TokenInvalid.as_str(), read(&self.token_invalid)),
+            (ErrorCode::TokenExpired.as_str(), read(&self.token_expired)),
+            (ErrorCode::TokenRevoked.as_str(), read(&self.token_revoked)),
+            (ErrorCode::Forbidden.as_str(), read(&self.forbidden)),
         ]
     }
 }

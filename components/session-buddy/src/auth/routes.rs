@@ -70,12 +70,21 @@ pub fn of_route(method: &str, path: Option<&str>) -> Needs {
     let Some(path) = path else {
         return Needs::Nothing;
     };
+    find(method, path).unwrap_or(Needs::Whole(Right::Admin))
+}
+
+/// Tells whether there is such a route. `path` is as the router names it.
+pub fn has_route(method: &str, path: Option<&str>) -> bool {
+    path.is_some_and(|path| find(method, path).is_some())
+}
+
+fn find(method: &str, path: &str) -> Option<Needs> {
     // Who may get something may ask for its head.
     let method = if method == "HEAD" { "GET" } else { method };
     let found = ROUTES
         .iter()
         .find(|(known, known_path, _)| *known == method && *known_path == path);
-    found.map_or(Needs::Whole(Right::Admin), |(_, _, needs)| *needs)
+    found.map(|(_, _, needs)| *needs)
 }
 
 /// Gives what a tool needs; none where there is no such tool.

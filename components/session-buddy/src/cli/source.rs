@@ -11,7 +11,8 @@ use session_client::{
     ReaderError,
 };
 use session_model::{
-    ActName, ActRecord, Deed, SessionFilter, SessionRecord, Text, Transport, fold::Origin,
+    ActName, ActRecord, Deed, ErrorCode, SessionFilter, SessionRecord, Text, Transport,
+    fold::Origin,
 };
 
 use super::{DatabaseArgs, ExitStatus, Failure, failure::START_A_SERVER};
@@ -433,10 +434,12 @@ impl From<ResolveError> for Failure {
     fn from(error: ResolveError) -> Self {
         let message = error.to_string();
         match error {
-            ResolveError::NotFound(_) => Self::refused("SESSION_NOT_FOUND", message, &[]),
+            ResolveError::NotFound(_) => {
+                Self::refused(ErrorCode::SessionNotFound.as_str(), message, &[])
+            }
             ResolveError::Ambiguous { candidates, .. } => {
                 let candidates: Vec<_> = candidates.iter().map(ToString::to_string).collect();
-                Self::refused("AMBIGUOUS_ID", message, &candidates)
+                Self::refused(ErrorCode::AmbiguousId.as_str(), message, &candidates)
             }
         }
     }
@@ -446,7 +449,9 @@ impl From<EndError> for Failure {
     fn from(error: EndError) -> Self {
         match error {
             EndError::Resolve(error) => error.into(),
-            EndError::Alive(_) => Self::refused("SESSION_ALIVE", error.to_string(), &[]),
+            EndError::Alive(_) => {
+                Self::refused(ErrorCode::SessionAlive.as_str(), error.to_string(), &[])
+            }
             EndError::Refused(_) => Self::of(ExitStatus::Failed, &error),
         }
     }

@@ -4,11 +4,11 @@ use axum::{
     Extension, Json,
     body::Bytes,
     extract::{RawQuery, State},
-    http::{HeaderMap, HeaderValue, StatusCode, header},
+    http::{HeaderMap, HeaderValue, header},
     response::{IntoResponse, Response},
 };
 use serde_json::Value;
-use session_model::{ActName, Deed, FieldErrors, Text, field::Place};
+use session_model::{ActName, Deed, ErrorCode, FieldErrors, Text, field::Place};
 
 use super::{
     App, Problem,
@@ -47,7 +47,7 @@ fn request(query: &str) -> Result<ActQuery, Problem> {
             "limit" => request.limit = page_limit(&Value::from(value))?,
             "cursor" => {
                 let cursor = value.parse().map_err(|error: InvalidCursor| {
-                    Problem::new(StatusCode::BAD_REQUEST, "INVALID_CURSOR", error.to_string())
+                    Problem::new(ErrorCode::InvalidCursor, error.to_string())
                 })?;
                 request.before = Some(cursor);
             }
@@ -83,7 +83,7 @@ pub(super) async fn revoke_token(
         &mut errors,
     );
     let (Some(id), Some(reason), true) = (id, reason, errors.is_empty()) else {
-        return Err(Problem::fields("INVALID_PARAMETER", &errors));
+        return Err(Problem::fields(ErrorCode::InvalidParameter, &errors));
     };
     if id.is_empty() {
         return Err(Problem::parameter("token_id", "must not be empty"));

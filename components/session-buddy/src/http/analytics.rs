@@ -4,7 +4,7 @@ use axum::{
     Json,
     extract::{RawQuery, State},
 };
-use session_model::AnalyticsReport;
+use session_model::{AnalyticsReport, ErrorCode};
 
 use super::{App, Problem, api::form_pairs};
 use crate::analytics::{
@@ -19,7 +19,7 @@ pub(super) async fn report(
 ) -> Result<Json<AnalyticsReport>, Problem> {
     let pairs = form_pairs(&query.unwrap_or_default());
     let read = ReportRequest::from_pairs(&pairs);
-    let request = read.map_err(|errors| Problem::fields("INVALID_PARAMETER", &errors))?;
+    let request = read.map_err(|errors| Problem::fields(ErrorCode::InvalidParameter, &errors))?;
     let unknown = pairs
         .iter()
         .find(|(name, _)| !REPORT_NAMES.contains(&name.as_str()));
@@ -65,6 +65,6 @@ async fn view(
 ) -> Result<Json<View>, Problem> {
     let pairs = form_pairs(&query.unwrap_or_default());
     let read = ViewRequest::from_pairs(name, &pairs);
-    let request = read.map_err(|errors| Problem::fields("INVALID_PARAMETER", &errors))?;
+    let request = read.map_err(|errors| Problem::fields(ErrorCode::InvalidParameter, &errors))?;
     Ok(Json(app.tracker.view(&request).await?))
 }

@@ -7,8 +7,10 @@ use axum::{
     http::{HeaderMap, HeaderValue, header},
     response::{IntoResponse, Response},
 };
-use serde_json::{Map, Value};
-use session_model::{Field, FieldErrors, SessionFilter, SessionRecord, Text, field::Place};
+use serde_json::{Map, Value, json};
+use session_model::{
+    ErrorCode, Field, FieldErrors, SessionFilter, SessionRecord, Text, field::Place, schema,
+};
 
 use super::{App, Problem};
 use crate::{
@@ -21,11 +23,7 @@ use crate::{
 pub(super) const PAGE_MAX: usize = 1000;
 
 pub(super) fn internal(detail: &str) -> Problem {
-    Problem::new(
-        axum::http::StatusCode::INTERNAL_SERVER_ERROR,
-        "INTERNAL",
-        detail,
-    )
+    Problem::new(ErrorCode::Internal, detail)
 }
 
 /// `GET /api/sessions`
@@ -89,7 +87,7 @@ fn list_request(query: &str) -> Result<ListRequest, Problem> {
             .iter()
             .map(|(name, value)| (name.as_str(), value.as_str())),
     )
-    .map_err(|errors| Problem::fields("INVALID_PARAMETER", &errors))?;
+    .map_err(|errors| Problem::fields(ErrorCode::InvalidParameter, &errors))?;
     let last = |wanted: &str| {
         pairs
             .iter()
@@ -133,11 +131,7 @@ pub(super) fn page_limit(value: &Value) -> Result<usize, Problem> {
 /// Reads where to go on.
 pub(super) fn cursor(text: &str) -> Result<Cursor, Problem> {
     text.parse().map_err(|error: crate::store::InvalidCursor| {
-        Problem::new(
-            axum::http::StatusCode::BAD_REQUEST,
-            "INVALID_CURSOR",
-            format!("cursor: {error}"),
-        )
+        Problem::new(ErrorCode::InvalidCursor, format!("cursor: {error}"))
     })
 }
 
@@ -223,8 +217,7 @@ pub(super) async fn close(
 pub(super) fn object(body: &[u8]) -> Result<Map<String, Value>, Problem> {
     let body: Value = serde_json::from_slice(body).map_err(|error| {
         Problem::new(
-            axum::http::StatusCode::BAD_REQUEST,
-            "INVALID_PARAMETER",
+            ErrorCode::InvalidParameter,
             format!("the body is not JSON: {error}"),
         )
     })?;
@@ -241,6 +234,20 @@ pub(super) struct Closing {
 }
 
 impl Closing {
+    /// Gives the schemas of the members that [`Self::read`] knows.
+    pub(super) fn members() -> Value {
+        let mut reason = schema::inside::<Option<Text<500>>>();
+        reason["description"] = "Why it is closed".into();
+        json!({
+            "reason": reason,
+            "force": {
+                "type": ["boolean", "null"],
+                "default": false,
+                "description": "Close it also where it is proved alive",
+            },
+        })
+    }
+
     /// Reads `reason` and `force`; null is absent.
     pub(super) fn read(arguments: &Map<String, Value>) -> Result<Self, Problem> {
         let mut errors = FieldErrors::default();
@@ -256,7 +263,7 @@ impl Closing {
                 force: force.flatten().unwrap_or(false),
             })
         } else {
-            Err(Problem::fields("INVALID_PARAMETER", &errors))
+            Err(Problem::fields(ErrorCode::InvalidParameter, &errors))
         }
     }
 }

@@ -128,7 +128,7 @@ impl App {
         if telling && self.gate.may_record() {
             let deed = Deed {
                 what: Some(what),
-                code: Some(refusal.code().to_owned()),
+                code: Some(refusal.code().to_string()),
                 ..Deed::new(ActName::Refused)
             };
             let subject = caller.subject().map(str::to_owned);

@@ -1,7 +1,8 @@
 //! `POST /api/events`: many events in one request and one commit.
 
-use axum::{Extension, Json, body::Bytes, extract::State, http::StatusCode};
+use axum::{Extension, Json, body::Bytes, extract::State};
 use serde_json::Value;
+use session_model::ErrorCode;
 use tokio::task::spawn_blocking;
 
 use super::{
@@ -12,7 +13,7 @@ use super::{
 use crate::{auth::Caller, tracker::EventResult};
 
 /// The most events of a batch.
-const LINES_MAX: usize = 256;
+pub(super) const LINES_MAX: usize = 256;
 /// A request of so many lines is what live shells send, and no batch: of those any number is worked on at once.
 const SMALL_LINES_MAX: usize = 16;
 /// The most bytes of an event: 128 KiB. One at all its bounds with every character escaped has 94 KiB.
@@ -35,8 +36,7 @@ pub(super) async fn take(
     let read = spawn_blocking(move || read(&reading.0, &body, &reading.1)).await;
     let read = read.map_err(|_| {
         Problem::new(
-            StatusCode::INTERNAL_SERVER_ERROR,
-            "INTERNAL",
+            ErrorCode::Internal,
             "the batch could not be read; the log says why",
         )
     })??;
@@ -60,7 +60,7 @@ async fn answer(
 
 fn overloaded() -> Problem {
     let detail = "too many batches are worked on; try again";
-    Problem::new(StatusCode::SERVICE_UNAVAILABLE, "OVERLOADED", detail).retry_after(1)
+    Problem::new(ErrorCode::Overloaded, detail).retry_after(1)
 }
 
 fn read(app: &App, body: &[u8], caller: &Caller) -> Result<Vec<Read>, Problem> {
@@ -74,11 +74,7 @@ fn read(app: &App, body: &[u8], caller: &Caller) -> Result<Vec<Read>, Problem> {
             "the batch has {} lines; send at most {LINES_MAX}",
             lines.len()
         );
-        return Err(Problem::new(
-            StatusCode::PAYLOAD_TOO_LARGE,
-            "TOO_LARGE",
-            detail,
-        ));
+        return Err(Problem::new(ErrorCode::TooLarge, detail));
     }
     // All of a batch come from one caller.
     let from = intake::From::of(app, caller);

@@ -8,7 +8,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use http_body_util::channel::{Channel, Sender};
-use session_model::SessionFilter;
+use session_model::{ErrorCode, SessionFilter};
 use tokio::task::spawn_blocking;
 use tracing::warn;
 
@@ -68,7 +68,7 @@ fn asked(query: &str) -> Result<(Format, SessionFilter), Problem> {
         .iter()
         .map(|(name, value)| (name.as_str(), value.as_str()));
     let filter = SessionFilter::from_pairs(pairs)
-        .map_err(|errors| Problem::fields("INVALID_PARAMETER", &errors))?;
+        .map_err(|errors| Problem::fields(ErrorCode::InvalidParameter, &errors))?;
     let format =
         format.ok_or_else(|| Problem::parameter("format", "required: csv, json or ndjson"))?;
     Ok((format, filter))

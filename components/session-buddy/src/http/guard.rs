@@ -6,11 +6,12 @@ use std::{net::IpAddr, sync::Arc};
 use axum::{
     body::{Body, Bytes},
     extract::{ConnectInfo, MatchedPath, Request, State},
-    http::{HeaderMap, HeaderValue, Method, StatusCode, header, uri::Authority},
+    http::{HeaderMap, HeaderValue, Method, header, uri::Authority},
     middleware::Next,
     response::{IntoResponse, Response},
 };
 use http_body_util::{BodyExt, LengthLimitError, Limited};
+use session_model::ErrorCode;
 use tokio::time::{sleep, timeout};
 
 use super::{App, EVENTS, IMPORT, Problem};
@@ -68,8 +69,7 @@ fn peer(app: &App, request: &Request) -> Result<Peer, Problem> {
         .map(|ConnectInfo(peer)| peer.clone());
     let Some(peer) = peer else {
         return Err(Problem::new(
-            StatusCode::INTERNAL_SERVER_ERROR,
-            "INTERNAL",
+            ErrorCode::Internal,
             "the peer of this connection is unknown",
         ));
     };
@@ -95,13 +95,15 @@ async fn admit(
     let method = request.method().as_str();
     let what = format!("{method} {}", path.unwrap_or("an unknown path"));
     let needs = routes::of_route(method, path);
+    // What does not take it is not read either: it is told that it is not taken.
+    let takes_body = request.method() == Method::POST && routes::has_route(method, path);
     let caller = app.admit(peer.clone(), request.headers(), &what).await?;
     app.traffic
         .ask(&caller)
         .map_err(|full| app.limited(full, &caller, "requests"))?;
     app.allow(&caller, needs, &what).await?;
     request.extensions_mut().insert(caller);
-    if request.method() == Method::POST {
+    if takes_body {
         let (request, held) = with_bounded_body(app, request, &peer).await?;
         Ok((request, Some(held)))
     } else {
@@ -140,8 +142,7 @@ fn check_host(names: &Names, peer: &Peer, request: &Request) -> Result<(), Probl
     };
     let shown = shown.chars().take(100).collect::<String>();
     Err(Problem::new(
-        StatusCode::FORBIDDEN,
-        "HOST_REFUSED",
+        ErrorCode::HostRefused,
         format!(
             "host {shown:?} is not this server; call it localhost, 127.0.0.1 or [::1], or name it in allowed_hosts"
         ),
@@ -188,8 +189,7 @@ fn check_origin(app: &App, peer: &Peer, headers: &HeaderMap) -> Result<(), Probl
         return Ok(());
     }
     Err(Problem::new(
-        StatusCode::FORBIDDEN,
-        "ORIGIN_REFUSED",
+        ErrorCode::OriginRefused,
         "pages of other sites may not use this server; ask without an Origin header",
     ))
 }
@@ -200,11 +200,7 @@ fn check_query(query: &str) -> Result<(), Problem> {
     if names.any(|name| matches!(&*name, "token" | "access_token")) {
         let detail =
             "a token does not belong in a query string; send it as `Authorization: Bearer`";
-        return Err(Problem::new(
-            StatusCode::BAD_REQUEST,
-            "INVALID_PARAMETER",
-            detail,
-        ));
+        return Err(Problem::new(ErrorCode::InvalidParameter, detail));
     }
     Ok(())
 }
@@ -237,24 +233,14 @@ async fn with_bounded_body(
     // Of a batch each line is looked at by itself.
     if media_type == JSON && depth(&bytes) > DEPTH_MAX {
         let detail = format!("the body is nested over {DEPTH_MAX} levels deep");
-        return Err(Problem::new(
-            StatusCode::BAD_REQUEST,
-            "INVALID_PARAMETER",
-            detail,
-        ));
+        return Err(Problem::new(ErrorCode::InvalidParameter, detail));
     }
     Ok((Request::from_parts(head, Body::from(bytes)), held))
 }
 
 /// Bodies are taken in one form, and as they are: unpacking would make a bomb of a small one.
 fn check_media_type(headers: &HeaderMap, expected: &str) -> Result<(), Problem> {
-    let refused = |detail: String| {
-        Err(Problem::new(
-            StatusCode::UNSUPPORTED_MEDIA_TYPE,
-            "UNSUPPORTED_MEDIA_TYPE",
-            detail,
-        ))
-    };
+    let refused = |detail: String| Err(Problem::new(ErrorCode::UnsupportedMediaType, detail));
     let is = |name, expected: &str| {
         let value = headers.get(name).and_then(|value| value.to_str().ok());
         let word = value.and_then(|value| value.split(';').next());
@@ -276,7 +262,7 @@ async fn bounded(app: &App, body: Body, peer: &Peer) -> Result<(Bytes, Held), Pr
         .await
         .unwrap_or_else(|_| {
             let detail = format!("the body did not come within {} s", patience.as_secs_f64());
-            Err(Problem::new(StatusCode::REQUEST_TIMEOUT, "TIMEOUT", detail))
+            Err(Problem::new(ErrorCode::Timeout, detail))
         })
 }
 
@@ -305,10 +291,10 @@ async fn read(app: &App, body: Body, peer: &Peer) -> Result<(Bytes, Held), Probl
 fn unreadable(error: &(dyn std::error::Error + Send + Sync + 'static)) -> Problem {
     if error.is::<LengthLimitError>() {
         let detail = format!("the body is over {BODY_BYTES_MAX} bytes");
-        Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "TOO_LARGE", detail)
+        Problem::new(ErrorCode::TooLarge, detail)
     } else {
         let detail = "the body broke off";
-        Problem::new(StatusCode::BAD_REQUEST, "INVALID_PARAMETER", detail)
+        Problem::new(ErrorCode::InvalidParameter, detail)
     }
 }
 

@@ -6,11 +6,10 @@ use axum::{
     Extension, Json,
     body::{Body, Bytes},
     extract::State,
-    http::StatusCode,
 };
 use http_body_util::BodyExt;
 use serde_json::{Value, json};
-use session_model::{FieldErrors, field::Place};
+use session_model::{ErrorCode, FieldErrors, field::Place};
 use tokio::{
     sync::mpsc::{Receiver, channel},
     task::spawn_blocking,
@@ -35,7 +34,7 @@ pub(super) async fn import(
 ) -> Result<Json<Value>, Problem> {
     let Ok(_place) = app.imports.clone().try_acquire_owned() else {
         let detail = "another import is under way; try again when it is done";
-        let problem = Problem::new(StatusCode::SERVICE_UNAVAILABLE, "OVERLOADED", detail);
+        let problem = Problem::new(ErrorCode::Overloaded, detail);
         return Err(problem.retry_after(10));
     };
     let who = Importer {
@@ -106,39 +105,30 @@ fn take_all(
 
 fn broken_off() -> Problem {
     let detail = "the body broke off; nothing was imported";
-    Problem::new(StatusCode::BAD_REQUEST, "INVALID_PARAMETER", detail)
+    Problem::new(ErrorCode::InvalidParameter, detail)
 }
 
 fn late(seconds: f64) -> Problem {
     let detail = format!("nothing came of the body for {seconds} s; nothing was imported");
-    Problem::new(StatusCode::REQUEST_TIMEOUT, "TIMEOUT", detail)
+    Problem::new(ErrorCode::Timeout, detail)
 }
 
 impl From<ImportError> for Problem {
     fn from(error: ImportError) -> Self {
         let detail = format!("nothing was imported: {error}");
         match error {
-            ImportError::Foreign(_) => {
-                Self::new(StatusCode::BAD_REQUEST, "INVALID_PARAMETER", detail)
-            }
-            ImportError::TooLarge(_) => {
-                Self::new(StatusCode::PAYLOAD_TOO_LARGE, "TOO_LARGE", detail)
-            }
+            ImportError::Foreign(_) => Self::new(ErrorCode::InvalidParameter, detail),
+            ImportError::TooLarge(_) => Self::new(ErrorCode::TooLarge, detail),
             ImportError::Lines { told, .. } => {
                 let errors = told.iter().fold(FieldErrors::default(), |errors, line| {
                     errors.and(line.fields())
                 });
-                Self::fields("INVALID_PARAMETER", &errors).with_detail(detail)
+                Self::fields(ErrorCode::InvalidParameter, &errors).with_detail(detail)
             }
             ImportError::Staging(error) => {
                 tracing::error!("An import could not be put aside: {error}");
                 let detail = "there is no room to put the file aside, or no right; see the log";
-                Self::new(
-                    StatusCode::SERVICE_UNAVAILABLE,
-                    "STORAGE_UNAVAILABLE",
-                    detail,
-                )
-                .retry_after(10)
+                Self::new(ErrorCode::StorageUnavailable, detail).retry_after(10)
             }
         }
     }
@@ -154,7 +144,5 @@ fn conflict(differing: &[Differing]) -> Problem {
         );
     }
     let detail = format!("nothing was imported: {}", Differing::summary(differing));
-    Problem::fields("CONFLICT", &errors)
-        .with_detail(detail)
-        .with_status(StatusCode::CONFLICT)
+    Problem::fields(ErrorCode::Conflict, &errors).with_detail(detail)
 }

@@ -2,8 +2,8 @@
 
 use serde_json::{Map, Value};
 use session_model::{
-    Field, FieldErrors, SessionEndResult, SessionHeartbeatResult, SessionStartResult, Timestamp,
-    escape::for_line, event::without_nulls, field::Place, fold::Origin, result,
+    ErrorCode, Field, FieldErrors, SessionEndResult, SessionHeartbeatResult, SessionStartResult,
+    Timestamp, escape::for_line, event::without_nulls, field::Place, fold::Origin, result,
 };
 
 use tokio::task::spawn_blocking;
@@ -112,7 +112,7 @@ pub(super) fn read(event_type: EventType, arguments: Map<String, Value>, from: &
     match event {
         Some(event) if errors.is_empty() => Ok((event, from.delivery(sent_at.flatten()))),
         _ => {
-            let problem = Problem::fields("INVALID_EVENT", &errors);
+            let problem = Problem::fields(ErrorCode::InvalidEvent, &errors);
             Err(refused(event_type, &arguments, &problem))
         }
     }
@@ -136,7 +136,7 @@ fn read_as<E: Field>(arguments: &Value, errors: &mut FieldErrors) -> Option<Box<
 pub(super) fn no_event(error: impl Into<String>) -> EventResult {
     EventResult::Start(SessionStartResult::Error(result::Refusal {
         error: error.into(),
-        error_code: Some("INVALID_EVENT".to_owned()),
+        error_code: Some(ErrorCode::InvalidEvent.to_string()),
     }))
 }
 
@@ -283,7 +283,7 @@ impl Asked {
     fn refused(self, problem: &Problem) -> EventResult {
         let refusal = result::Refusal {
             error: problem.detail().to_owned(),
-            error_code: Some(problem.code().to_owned()),
+            error_code: Some(problem.code().to_string()),
         };
         match self.event_type {
             EventType::Start => EventResult::Start(SessionStartResult::Error(refusal)),

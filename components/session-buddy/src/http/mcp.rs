@@ -20,7 +20,7 @@ use rmcp::{
     ErrorData, RoleServer, ServerHandler,
     model::{
         CallToolRequestParams, CallToolResponse, CallToolResult, ContentBlock, CustomRequest,
-        CustomResult, ErrorCode, Implementation, InitializeResult, ListToolsResult,
+        CustomResult, ErrorCode as RpcCode, Implementation, InitializeResult, ListToolsResult,
         PaginatedRequestParams, ServerCapabilities, Tool,
     },
     service::RequestContext,
@@ -30,13 +30,14 @@ use rmcp::{
 };
 use serde::Serialize;
 use serde_json::{Map, Value, json};
-use session_model::escape;
+use session_model::{ErrorCode, escape};
 
 use super::{
     App, Problem,
     api::{self, Closing},
     guard::BODY_BYTES_MAX,
     intake::{self, Answer, EventType},
+    schemas::{self, ListedSchemas},
 };
 use crate::{
     analytics::request::ReportRequest,
@@ -100,12 +101,7 @@ pub(super) async fn speak_json(request: Request, next: Next) -> Response {
     let (mut head, body) = request.into_parts();
     // The guard has read the whole body, so this takes nothing but a reference.
     let Ok(body) = to_bytes(body, BODY_BYTES_MAX).await else {
-        return Problem::new(
-            StatusCode::BAD_REQUEST,
-            "INVALID_PARAMETER",
-            "the body broke off",
-        )
-        .into_response();
+        return Problem::new(ErrorCode::InvalidParameter, "the body broke off").into_response();
     };
     let (body, token) = without_token(body);
     head.headers.remove(header::AUTHORIZATION);
@@ -121,8 +117,7 @@ pub(super) async fn speak_json(request: Request, next: Next) -> Response {
         StatusCode::METHOD_NOT_ALLOWED => {
             let detail =
                 format!("/mcp does not take {method}: this server has no sessions of its own");
-            let problem =
-                Problem::new(StatusCode::METHOD_NOT_ALLOWED, "METHOD_NOT_ALLOWED", detail);
+            let problem = Problem::new(ErrorCode::MethodNotAllowed, detail);
             let mut refusal = problem.into_response();
             refusal
                 .headers_mut()
@@ -139,7 +134,33 @@ pub(super) async fn speak_json(request: Request, next: Next) -> Response {
                 json!({"jsonrpc": "2.0", "id": null, "error": {"code": code, "message": message}});
             (StatusCode::BAD_REQUEST, Json(error)).into_response()
         }
+        status if (status.is_client_error() || status.is_server_error()) && !is_json(&response) => {
+            as_problem(response).await.into_response()
+        }
         _ => response,
+    }
+}
+
+fn is_json(response: &Response) -> bool {
+    let media_type = response.headers().get(header::CONTENT_TYPE);
+    media_type.is_some_and(|media_type| media_type.as_bytes().starts_with(b"application/json"))
+}
+
+/// Says as a problem what the SDK says in plain text.
+async fn as_problem(response: Response) -> Problem {
+    /// The most bytes of a sentence.
+    const SAID_BYTES_MAX: usize = 4096;
+    let status = response.status();
+    let said = to_bytes(response.into_body(), SAID_BYTES_MAX).await;
+    let said = said.unwrap_or_default();
+    if status == StatusCode::NOT_ACCEPTABLE {
+        let detail = "send the message with `Accept: application/json, text/event-stream`";
+        Problem::new(ErrorCode::NotAcceptable, detail)
+    } else if status.is_client_error() {
+        Problem::new(ErrorCode::InvalidParameter, String::from_utf8_lossy(&said))
+    } else {
+        let detail = "the message could not be worked on; the log says why";
+        Problem::new(ErrorCode::Internal, detail)
     }
 }
 
@@ -184,7 +205,7 @@ impl ServerHandler for Server {
                 None,
             )
         } else {
-            ErrorData::new(ErrorCode::METHOD_NOT_FOUND, method, None)
+            ErrorData::new(RpcCode::METHOD_NOT_FOUND, method, None)
         })
     }
 
@@ -223,6 +244,7 @@ impl ServerHandler for Server {
             "list_sessions" => plain_result(self.list_sessions(&caller, &arguments).await),
             "get_session" => plain_result(self.get_session(&caller, &arguments).await),
             "session_analytics" => plain_result(self.session_analytics(&arguments).await),
+            "list_event_schemas" => plain_result(list_event_schemas(&arguments)),
             "end_session" => plain_result(self.end_session(&caller, &arguments).await),
             unknown => {
                 let name: String = unknown.chars().take(100).collect();
@@ -269,15 +291,13 @@ impl Server {
         caller: &Caller,
         arguments: &Map<String, Value>,
     ) -> Result<impl Serialize, Problem> {
-        /// As many as a model can read at once.
-        const LIMIT: usize = 100;
         let filter = session_model::SessionFilter::from_arguments(arguments)
-            .map_err(|errors| Problem::fields("INVALID_PARAMETER", &errors))?;
+            .map_err(|errors| Problem::fields(ErrorCode::InvalidParameter, &errors))?;
         let present = |name: &str| arguments.get(name).filter(|value| !value.is_null());
         let cursor = present("cursor")
             .map(|cursor| api::cursor(cursor.as_str().unwrap_or_default()))
             .transpose()?;
-        let limit = present("limit").map_or(Ok(LIMIT), api::page_limit)?;
+        let limit = present("limit").map_or(Ok(tools::LIMIT as usize), api::page_limit)?;
         let mut request = ListRequest {
             filter,
             cursor,
@@ -308,7 +328,7 @@ impl Server {
         arguments: &Map<String, Value>,
     ) -> Result<impl Serialize, Problem> {
         let request = ReportRequest::from_arguments(arguments)
-            .map_err(|errors| Problem::fields("INVALID_PARAMETER", &errors))?;
+            .map_err(|errors| Problem::fields(ErrorCode::InvalidParameter, &errors))?;
         Ok(self.app.tracker.report(&request).await?)
     }
 
@@ -335,6 +355,17 @@ fn refused(tool: &str, arguments: Map<String, Value>, problem: &Problem) -> Call
         &intake::refused(event_type, &Value::Object(arguments), problem),
         true,
     )
+}
+
+fn list_event_schemas(arguments: &Map<String, Value>) -> Result<ListedSchemas, Problem> {
+    match arguments.get("name").filter(|name| !name.is_null()) {
+        None => Ok(ListedSchemas::all()),
+        Some(Value::String(name)) => Ok(ListedSchemas::of(&[schemas::named(name)?])),
+        Some(other) => Err(Problem::parameter(
+            "name",
+            format!("expected a string, found {other}"),
+        )),
+    }
 }
 
 fn session_id(arguments: &Map<String, Value>) -> Result<&str, Problem> {

@@ -6,8 +6,9 @@ use axum::{
     http::{HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
+use schemars::JsonSchema;
 use serde::Serialize;
-use session_model::{ErrorResponse, FieldError, FieldErrors, escape::for_line};
+use session_model::{ErrorCode, ErrorResponse, FieldError, FieldErrors, escape::for_line};
 
 use crate::{
     auth::Refusal,
@@ -20,18 +21,28 @@ use crate::{
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problem(Box<Body>);
 
-/// What a refusal says.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+/// What a refusal says (RFC 9457).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[schemars(rename = "Problem")]
 struct Body {
+    /// Always `about:blank`: `code` tells what it is.
     #[serde(rename = "type")]
     problem_type: &'static str,
+    /// The status in words.
     title: &'static str,
+    /// The status of the answer.
     status: u16,
+    /// What is wrong, and what to do, for a person.
     detail: String,
-    code: &'static str,
+    /// What is wrong, for a program. A code keeps its name and its meaning.
+    code: ErrorCode,
+    /// Every field that is wrong, where fields are.
     #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(default)]
     errors: Vec<FieldError>,
+    /// The sessions that could be meant, where several could.
     #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(default)]
     candidates: Vec<String>,
     #[serde(skip)]
     retry_after_seconds: Option<u16>,
@@ -40,8 +51,8 @@ struct Body {
 impl Problem {
     /// Makes a refusal. `detail` says what is wrong and what to do; what it quotes of a request does not act where it is
     /// shown.
-    pub fn new(status: StatusCode, code: &'static str, detail: impl Into<String>) -> Self {
-        let detail = detail.into();
+    pub fn new(code: ErrorCode, detail: impl Into<String>) -> Self {
+        let (status, detail) = (status(code), detail.into());
         Self(Box::new(Body {
             problem_type: "about:blank",
             title: status.canonical_reason().unwrap_or("Error"),
@@ -55,8 +66,8 @@ impl Problem {
     }
 
     /// Refuses a request for what is wrong with its fields.
-    pub fn fields(code: &'static str, errors: &FieldErrors) -> Self {
-        let mut problem = Self::new(StatusCode::BAD_REQUEST, code, errors.to_string());
+    pub fn fields(code: ErrorCode, errors: &FieldErrors) -> Self {
+        let mut problem = Self::new(code, errors.to_string());
         let errors = errors.as_slice().iter().map(|error| FieldError {
             field: for_line(&error.field).into_owned(),
             message: for_line(&error.message).into_owned(),
@@ -72,19 +83,11 @@ impl Problem {
         self
     }
 
-    /// Says it with another status.
-    #[must_use]
-    pub(super) fn with_status(mut self, status: StatusCode) -> Self {
-        self.0.status = status.as_u16();
-        self.0.title = status.canonical_reason().unwrap_or("Error");
-        self
-    }
-
     /// Refuses a parameter.
     pub fn parameter(name: &str, message: impl Into<String>) -> Self {
         let mut errors = FieldErrors::default();
         errors.add(session_model::field::Place::root().member(name), message);
-        Self::fields("INVALID_PARAMETER", &errors)
+        Self::fields(ErrorCode::InvalidParameter, &errors)
     }
 
     /// Says that there is no room, or that somebody goes too fast.
@@ -92,21 +95,20 @@ impl Problem {
         match full {
             Full::Overloaded => {
                 let detail = format!("too many {what}; try again");
-                Self::new(StatusCode::SERVICE_UNAVAILABLE, "OVERLOADED", detail).retry_after(1)
+                Self::new(ErrorCode::Overloaded, detail).retry_after(1)
             }
             Full::TooMuch(wait) => {
                 // In whole seconds, and never none.
                 let seconds = wait.as_millis().div_ceil(1000).clamp(1, 3600);
                 let seconds = u16::try_from(seconds).unwrap_or(u16::MAX);
                 let detail = format!("too many {what}; try again in {seconds} s");
-                Self::new(StatusCode::TOO_MANY_REQUESTS, "RATE_LIMITED", detail)
-                    .retry_after(seconds)
+                Self::new(ErrorCode::RateLimited, detail).retry_after(seconds)
             }
         }
     }
 
     /// Gives the stable code.
-    pub fn code(&self) -> &'static str {
+    pub fn code(&self) -> ErrorCode {
         self.0.code
     }
 
@@ -130,7 +132,7 @@ impl Problem {
         ErrorResponse {
             error: body.title.to_owned(),
             detail,
-            error_code: Some(body.code.to_owned()),
+            error_code: Some(body.code.to_string()),
         }
     }
 
@@ -142,28 +144,60 @@ impl Problem {
     }
 }
 
+/// Gives the schema of what a refusal says.
+pub(super) fn schema() -> serde_json::Value {
+    session_model::schema::of::<Body>()
+}
+
+/// Gives the status of an answer with this code. Each code has one.
+pub(super) const fn status(code: ErrorCode) -> StatusCode {
+    match code {
+        ErrorCode::InvalidEvent | ErrorCode::InvalidParameter | ErrorCode::InvalidCursor => {
+            StatusCode::BAD_REQUEST
+        }
+        ErrorCode::TokenRequired
+        | ErrorCode::TokenInvalid
+        | ErrorCode::TokenExpired
+        | ErrorCode::TokenRevoked => StatusCode::UNAUTHORIZED,
+        ErrorCode::Forbidden | ErrorCode::HostRefused | ErrorCode::OriginRefused => {
+            StatusCode::FORBIDDEN
+        }
+        ErrorCode::SessionNotFound | ErrorCode::NotFound => StatusCode::NOT_FOUND,
+        ErrorCode::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
+        ErrorCode::NotAcceptable => StatusCode::NOT_ACCEPTABLE,
+        ErrorCode::Timeout => StatusCode::REQUEST_TIMEOUT,
+        ErrorCode::Conflict | ErrorCode::AmbiguousId | ErrorCode::SessionAlive => {
+            StatusCode::CONFLICT
+        }
+        ErrorCode::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+        ErrorCode::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+        ErrorCode::RateLimited => StatusCode::TOO_MANY_REQUESTS,
+        ErrorCode::Internal => StatusCode::INTERNAL_SERVER_ERROR,
+        ErrorCode::StorageUnavailable | ErrorCode::Overloaded | ErrorCode::Stopping => {
+            StatusCode::SERVICE_UNAVAILABLE
+        }
+    }
+}
+
 impl From<StoreError> for Problem {
     fn from(failure: StoreError) -> Self {
-        let unavailable = |code, detail: &str| {
-            Self::new(StatusCode::SERVICE_UNAVAILABLE, code, detail).retry_after(1)
-        };
+        let unavailable = |code, detail: &str| Self::new(code, detail).retry_after(1);
         match failure {
             StoreError::Overloaded => unavailable(
-                "OVERLOADED",
+                ErrorCode::Overloaded,
                 "too many changes wait to be written; try again",
             ),
             StoreError::Stopping => unavailable(
-                "STOPPING",
+                ErrorCode::Stopping,
                 "the server is stopping; try again when it is back",
             ),
             // The store has logged the inside.
             StoreError::Unavailable(_) => unavailable(
-                "STORAGE_UNAVAILABLE",
+                ErrorCode::StorageUnavailable,
                 "nothing can be written or read now; try again, and see the server's log and /health",
             ),
             StoreError::Damaged(_) => Self::new(
-                StatusCode::INTERNAL_SERVER_ERROR,
-                "INTERNAL",
+                ErrorCode::Internal,
                 "the record of this session is damaged; see the server's log and run `session-buddy verify`",
             ),
         }
@@ -172,12 +206,7 @@ impl From<StoreError> for Problem {
 
 impl From<Refusal> for Problem {
     fn from(refusal: Refusal) -> Self {
-        let status = if refusal.wants_token() {
-            StatusCode::UNAUTHORIZED
-        } else {
-            StatusCode::FORBIDDEN
-        };
-        Self::new(status, refusal.code(), refusal.to_string())
+        Self::new(refusal.code(), refusal.to_string())
     }
 }
 
@@ -185,11 +214,9 @@ impl From<ResolveError> for Problem {
     fn from(error: ResolveError) -> Self {
         let detail = error.to_string();
         match error {
-            ResolveError::NotFound(_) => {
-                Self::new(StatusCode::NOT_FOUND, "SESSION_NOT_FOUND", detail)
-            }
+            ResolveError::NotFound(_) => Self::new(ErrorCode::SessionNotFound, detail),
             ResolveError::Ambiguous { candidates, .. } => {
-                let mut problem = Self::new(StatusCode::CONFLICT, "AMBIGUOUS_ID", detail);
+                let mut problem = Self::new(ErrorCode::AmbiguousId, detail);
                 problem.0.candidates = candidates.iter().map(ToString::to_string).collect();
                 problem
             }
@@ -204,8 +231,7 @@ impl From<EndError> for Problem {
             EndError::Resolve(error) => error.into(),
             EndError::Refused(refusal) => refusal.into(),
             EndError::Alive(_) => Self::new(
-                StatusCode::CONFLICT,
-                "SESSION_ALIVE",
+                ErrorCode::SessionAlive,
                 format!("{detail}; leave the shell, or close it on paper with force"),
             ),
         }
@@ -237,11 +263,7 @@ impl IntoResponse for Problem {
 /// Answers a path that is not there.
 pub(super) async fn not_found(request: Request) -> Problem {
     let path = request.uri().path();
-    Problem::new(
-        StatusCode::NOT_FOUND,
-        "NOT_FOUND",
-        format!("there is no {path} here"),
-    )
+    Problem::new(ErrorCode::NotFound, format!("there is no {path} here"))
 }
 
 /// Answers a method that a path does not have.
@@ -251,5 +273,5 @@ pub(super) async fn method_not_allowed(request: Request) -> Problem {
         request.uri().path(),
         request.method()
     );
-    Problem::new(StatusCode::METHOD_NOT_ALLOWED, "METHOD_NOT_ALLOWED", detail)
+    Problem::new(ErrorCode::MethodNotAllowed, detail)
 }

@@ -2,8 +2,8 @@
 
 use serde::Serialize;
 use session_model::{
-    SessionEndEvent, SessionEndResult, SessionHeartbeatEvent, SessionHeartbeatResult, SessionId,
-    SessionStartEvent, SessionStartResult, result::Refusal,
+    ErrorCode, SessionEndEvent, SessionEndResult, SessionHeartbeatEvent, SessionHeartbeatResult,
+    SessionId, SessionStartEvent, SessionStartResult, result::Refusal,
 };
 
 use crate::store::Verdict;
@@ -51,7 +51,7 @@ impl Waiting {
 }
 
 /// The code of a refusal for want of a right, as every front spells it.
-pub(crate) const FORBIDDEN: &str = "FORBIDDEN";
+pub(crate) const FORBIDDEN: &str = ErrorCode::Forbidden.as_str();
 
 fn forbidden(error: String) -> Refusal {
     Refusal {
@@ -95,7 +95,7 @@ pub(super) fn start_result(session_id: String, verdict: Verdict) -> SessionStart
             error: format!(
                 "session {session_id} is on record with another event_id or other content"
             ),
-            error_code: Some("CONFLICT".to_owned()),
+            error_code: Some(ErrorCode::Conflict.to_string()),
         }),
         Verdict::Begun
         | Verdict::Tracked

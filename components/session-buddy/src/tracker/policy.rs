@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use session_client::Policies;
 use session_model::{
@@ -17,7 +18,7 @@ use crate::store::StoreError;
 const PAGE: usize = 1_000;
 
 /// An open session that breaks the policy of its component.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Violating {
     /// Its id.
     pub session_id: String,

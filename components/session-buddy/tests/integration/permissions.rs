@@ -117,9 +117,9 @@ fn with_secrets_every_caller_gets_what_its_token_says() {
     GET /api/analytics/components      TOKEN_REQUIRED FORBIDDEN      ok             FORBIDDEN      FORBIDDEN      ok             ok             ok
     GET /api/analytics/errors          TOKEN_REQUIRED FORBIDDEN      ok             FORBIDDEN      FORBIDDEN      ok             ok             ok
     GET /api/analytics/active          TOKEN_REQUIRED FORBIDDEN      ok             FORBIDDEN      FORBIDDEN      ok             ok             ok
-    GET /api/schemas                   -              -              -              -              -              -              -              -
-    GET /api/schemas/{name}            -              -              -              -              -              -              -              -
-    GET /api/openapi.json              -              -              -              -              -              -              -              -
+    GET /api/schemas                   ok             ok             ok             ok             ok             ok             ok             ok
+    GET /api/schemas/{name}            ok             ok             ok             ok             ok             ok             ok             ok
+    GET /api/openapi.json              ok             ok             ok             ok             ok             ok             ok             ok
     GET /api/export                    TOKEN_REQUIRED FORBIDDEN      ok             ok             ok             ok             ok             ok
     POST /api/import                   TOKEN_REQUIRED FORBIDDEN      FORBIDDEN      FORBIDDEN      FORBIDDEN      ok             FORBIDDEN      ok
     GET /api/violations                TOKEN_REQUIRED FORBIDDEN      ok             FORBIDDEN      FORBIDDEN      ok             ok             ok
@@ -129,7 +129,7 @@ fn with_secrets_every_caller_gets_what_its_token_says() {
     track_session_end                  TOKEN_REQUIRED FORBIDDEN      FORBIDDEN      FORBIDDEN      ok             ok             FORBIDDEN      ok
     track_session_heartbeat            TOKEN_REQUIRED FORBIDDEN      FORBIDDEN      FORBIDDEN      ok             ok             FORBIDDEN      ok
     health_check                       ok             ok             ok             ok             ok             ok             ok             ok
-    list_event_schemas                 -              -              -              -              -              -              -              -
+    list_event_schemas                 ok             ok             ok             ok             ok             ok             ok             ok
     list_sessions                      TOKEN_REQUIRED FORBIDDEN      ok             ok             ok             ok             ok             ok
     get_session                        TOKEN_REQUIRED FORBIDDEN      ok             ok             ok             ok             ok             ok
     end_session                        TOKEN_REQUIRED FORBIDDEN      FORBIDDEN      FORBIDDEN      ok             ok             FORBIDDEN      ok
@@ -172,9 +172,9 @@ fn without_a_secret_the_kernel_says_who_may_read_and_close() {
     GET /api/analytics/components      ok             ok             FORBIDDEN
     GET /api/analytics/errors          ok             ok             FORBIDDEN
     GET /api/analytics/active          ok             ok             FORBIDDEN
-    GET /api/schemas                   -              -              -
-    GET /api/schemas/{name}            -              -              -
-    GET /api/openapi.json              -              -              -
+    GET /api/schemas                   ok             ok             ok
+    GET /api/schemas/{name}            ok             ok             ok
+    GET /api/openapi.json              ok             ok             ok
     GET /api/export                    ok             ok             FORBIDDEN
     POST /api/import                   ok             ok             FORBIDDEN
     GET /api/violations                ok             ok             FORBIDDEN
@@ -184,7 +184,7 @@ fn without_a_secret_the_kernel_says_who_may_read_and_close() {
     track_session_end                  ok             ok             ok
     track_session_heartbeat            ok             ok             ok
     health_check                       ok             ok             ok
-    list_event_schemas                 -              -              -
+    list_event_schemas                 ok             ok             ok
     list_sessions                      ok             ok             FORBIDDEN
     get_session                        ok             ok             FORBIDDEN
     end_session                        ok             ok             FORBIDDEN

@@ -252,3 +252,20 @@ fn a_record_fits_its_schema_and_reads_back() {
         record
     );
 }
+
+#[test]
+fn a_name_that_is_none_is_answered_with_the_likely_one() {
+    for (typed, expected) in [
+        ("SessionStart", "did you mean SessionStartEvent? "),
+        ("sessionstartevent", "did you mean SessionStartEvent? "),
+        ("user_info", "did you mean UserInfo? "),
+        ("Invoice", ""),
+        ("", ""),
+    ] {
+        let error = Model::named(typed).unwrap_err().to_string();
+        let begin = format!("there is no schema {typed:?}; {expected}known are UserInfo, Environ");
+        assert!(error.starts_with(&begin), "{error}");
+    }
+    let long = Model::named(&"x".repeat(10_000)).unwrap_err().to_string();
+    assert!(long.len() < 400, "{long}");
+}
