@@ -109,8 +109,8 @@ const LIMIT: Parameter = parameter(
     Kind::Integer(1, PAGE_MAX as u64, PAGE),
 );
 
-/// Of a list of sessions.
-pub(super) const LIST: &[Parameter] = &[
+/// The filters of sessions, in the order of [`session_model::SessionFilter::NAMES`].
+const FILTERS: &[Parameter] = &[
     TYPE,
     COMPONENT,
     USER,
@@ -120,39 +120,38 @@ pub(super) const LIST: &[Parameter] = &[
     DURATION_GREATER,
     INCOMPLETE,
     SEARCH,
-    LIMIT,
-    parameter(
-        "cursor",
-        "next_cursor of the page before",
-        Kind::Format("session-cursor"),
-    ),
-    parameter(
-        "count",
-        "Say in X-Total-Count how many match in all, however long that takes",
-        Kind::Switch(&["true", "false", "1", "0"]),
-    ),
 ];
 
-/// Of an export.
-pub(super) const EXPORT: &[Parameter] = &[
-    Parameter {
+/// Gives those of a list of sessions.
+pub(super) fn list() -> Vec<Parameter> {
+    let of_pages = [
+        LIMIT,
+        parameter(
+            "cursor",
+            "next_cursor of the page before",
+            Kind::Format("session-cursor"),
+        ),
+        parameter(
+            "count",
+            "Say in X-Total-Count how many match in all, however long that takes",
+            Kind::Switch(&["true", "false", "1", "0"]),
+        ),
+    ];
+    [FILTERS, &of_pages].concat()
+}
+
+/// Gives those of an export.
+pub(super) fn export() -> Vec<Parameter> {
+    let format = Parameter {
         required: true,
         ..parameter(
             "format",
             "How sessions are written",
             Kind::Word(|| vec!["csv", "json", "ndjson"]),
         )
-    },
-    TYPE,
-    COMPONENT,
-    USER,
-    STATUS,
-    AFTER,
-    BEFORE,
-    DURATION_GREATER,
-    INCOMPLETE,
-    SEARCH,
-];
+    };
+    [&[format][..], FILTERS].concat()
+}
 
 /// Of a stream of what happens.
 pub(super) const FOLLOW: &[Parameter] = &[
@@ -325,7 +324,7 @@ mod tests {
     fn the_tables_name_what_the_readers_know() {
         let of_lists = SessionFilter::NAMES.into_iter();
         let of_lists: Vec<_> = of_lists.chain(["limit", "cursor", "count"]).collect();
-        assert_eq!(names(LIST), of_lists);
+        assert_eq!(names(&list()), of_lists);
         assert_eq!(names(REPORT), REPORT_NAMES);
         for view in [ViewName::Sessions, ViewName::Components, ViewName::Active] {
             assert_eq!(names(&of_view(view)), view.names());

@@ -186,12 +186,9 @@ fn analytics_arguments() -> Value {
 pub(super) const LIMIT: u32 = 100;
 
 fn list_arguments() -> Value {
-    let known = parameters::LIST.iter();
+    let mut known = parameters::list();
     // A tool is told how many there are on the page, and never in all.
-    let known: Vec<_> = known
-        .filter(|known| known.name != "count")
-        .copied()
-        .collect();
+    known.retain(|known| known.name != "count");
     arguments(&known, Some(LIMIT))
 }
 

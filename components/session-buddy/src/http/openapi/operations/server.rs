@@ -7,7 +7,7 @@ use session_model::{ErrorCode, Text, schema::inside};
 
 use super::{
     super::answers::{Answer, reference},
-    JSON, NEXT, OF_STORE, Operation, answer, get, object, page, queries,
+    JSON, NEXT, OF_STORE, Operation, answer, fine, get, object, page, queries,
 };
 use crate::http::parameters;
 
@@ -51,7 +51,7 @@ pub(super) fn health(path: &'static str, id: &'static str) -> Operation {
     let unhealthy = Answer {
         status: 503,
         description: "Events are not accepted; `cause` says why",
-        ..answer("", reference("HealthReport")).remove(0)
+        ..fine("", reference("HealthReport"))
     };
     let mut answers = answer("Events are accepted", reference("HealthReport"));
     answers.push(unhealthy);

@@ -5,7 +5,7 @@ use session_model::ErrorCode;
 
 use super::{
     super::answers::{Answer, reference},
-    JSON, OF_STORE, Operation, answer, array, get, object, page, queries,
+    JSON, OF_STORE, Operation, answer, array, fine, get, object, page, queries,
 };
 use crate::http::{api::Closing, openapi::operations::NEXT, parameters};
 
@@ -13,7 +13,7 @@ pub(super) fn list_sessions() -> Operation {
     Operation {
         description: "Filters that are repeated, or have commas, are alternatives; different filters are all required. \
             Sessions are told as they stand now.",
-        parameters: queries(parameters::LIST),
+        parameters: queries(&parameters::list()),
         answers: page(
             "A page of sessions",
             "SessionRecord",
@@ -90,11 +90,11 @@ pub(super) fn export() -> Operation {
     let written = |media_type, schema| Answer {
         content: Some((media_type, schema)),
         headers: &[("Content-Disposition", "A name for the file")],
-        ..answer("All sessions that match, in a stream", json!({})).remove(0)
+        ..fine("All sessions that match, in a stream", json!({}))
     };
     Operation {
         description: "Filters as in the list. Active sessions carry no duration.",
-        parameters: queries(parameters::EXPORT),
+        parameters: queries(&parameters::export()),
         answers: vec![
             written(JSON, array(reference("SessionRecord"))),
             written("application/x-ndjson", json!({"type": "string"})),
