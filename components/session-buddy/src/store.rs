@@ -6,6 +6,7 @@
 pub mod checkpoint;
 pub mod ledger;
 pub mod sqlite;
+mod witness;
 
 use std::{fmt, future::Future, pin::Pin};
 
@@ -13,6 +14,8 @@ use session_model::{
     Act, ActRecord, Session, SessionFilter, SessionId, SessionRecord, Timestamp, Transport,
     fold::{Accepted, Vitals},
 };
+
+pub use witness::{Commit, FailureKind, Step, Turn, Witness};
 
 use crate::analytics::{Findings, Question};
 
@@ -131,6 +134,8 @@ pub struct OpenSession {
     pub id: SessionId,
     /// How often its sender promised a heartbeat.
     pub heartbeat_interval_seconds: Option<i64>,
+    /// When it began, by the server's clock.
+    pub since: Timestamp,
     /// Receipt of the last proof of life.
     pub last_seen: Timestamp,
     /// How its start came.

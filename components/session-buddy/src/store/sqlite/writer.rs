@@ -11,7 +11,7 @@ use std::{
         Arc,
         mpsc::{Receiver, RecvTimeoutError, TryRecvError},
     },
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use rusqlite::{Connection, OptionalExtension, TransactionBehavior};
@@ -29,7 +29,7 @@ use super::{
     writing::{Head, WriteError, Writing},
 };
 use crate::store::{
-    Change, Note, Outcome, StoreError,
+    Change, Commit, FailureKind, Note, Outcome, StoreError, Witness,
     checkpoint::ChainHead,
     ledger::{FORMAT, GENESIS, Header},
 };
@@ -76,6 +76,7 @@ pub(super) struct Writer {
     place: Arc<Place>,
     chain: Option<Chain>,
     status: Arc<Status>,
+    witness: Arc<dyn Witness>,
 }
 
 impl Drop for Writer {
@@ -103,6 +104,7 @@ impl Writer {
         path: PathBuf,
         now: Timestamp,
         status: Arc<Status>,
+        witness: Arc<dyn Witness>,
     ) -> Result<Self, OpenError> {
         connection::create(&path)?;
         let mut connection = connection::read_write(&path)?;
@@ -111,10 +113,12 @@ impl Writer {
         let chain = Chain::load_or_begin(connection, now)?;
         verify::verify_end(&chain.connection, chain.key, chain.head.seq)?;
         status.reached(chain.newest());
+        witness.opened(&notes::count_open(&chain.connection)?);
         Ok(Self {
             place: Arc::new(Place::of(path)?),
             chain: Some(chain),
             status,
+            witness,
         })
     }
 
@@ -178,12 +182,18 @@ impl Writer {
         match self.make(groups) {
             Ok(outcomes) => {
                 self.recovered();
+                for outcome in outcomes.iter().flatten() {
+                    if let Err(StoreError::Damaged(_)) = outcome {
+                        self.witness.failed(FailureKind::Damaged);
+                    }
+                }
                 for (reply, outcomes) in replies.into_iter().zip(outcomes) {
                     // Whoever asked may have gone; the changes are made all the same.
                     let _ = reply.send(Ok(outcomes));
                 }
             }
             Err(failure) => {
+                self.witness.failed(FailureKind::Unavailable);
                 let failure = self.failed(&failure);
                 for reply in replies {
                     let _ = reply.send(Err(StoreError::Unavailable(failure.clone())));
@@ -194,13 +204,17 @@ impl Writer {
 
     /// Makes changes in one transaction. On an error nothing of them may be acknowledged.
     fn make(&mut self, groups: Vec<Work>) -> Result<Vec<Vec<Outcome>>, OpenError> {
+        let began = Instant::now();
         let chain = self.usable()?;
         let made = chain.commit(groups);
         let newest = chain.newest();
         if made.is_err() {
             self.chain = None;
         }
-        let made = made?;
+        let (made, mut commit) = made?;
+        commit.took = began.elapsed();
+        // It is made, whatever is found out next.
+        self.witness.committed(&commit);
         // The files may have gone meanwhile.
         self.place.check()?;
         self.status.reached(newest);
@@ -227,6 +241,7 @@ impl Writer {
                 connection::try_to_write(&connection)?;
                 let chain = Chain::load(connection)?.ok_or(OpenError::Foreign)?;
                 self.place.reopened()?;
+                self.witness.opened(&notes::count_open(&chain.connection)?);
                 chain
             }
         };
@@ -329,7 +344,7 @@ impl Chain {
 
     /// Writes groups in one transaction. On an error nothing of them is written. A session whose record is damaged does
     /// not keep the others from being changed.
-    fn commit(&mut self, groups: Vec<Work>) -> Result<Vec<Vec<Outcome>>, WriteError> {
+    fn commit(&mut self, groups: Vec<Work>) -> Result<(Vec<Vec<Outcome>>, Commit), WriteError> {
         let transaction = self
             .connection
             .transaction_with_behavior(TransactionBehavior::Immediate)?;
@@ -357,9 +372,9 @@ impl Chain {
             .into_iter()
             .map(&mut make)
             .collect::<Result<_, _>>()?;
-        let head = writing.finish()?;
+        let (head, made) = writing.finish()?;
         transaction.commit()?;
         self.head = head;
-        Ok(outcomes)
+        Ok((outcomes, made))
     }
 }

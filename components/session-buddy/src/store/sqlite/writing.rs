@@ -18,7 +18,7 @@ use super::{
 use crate::{
     analytics::Facts,
     store::{
-        Change, Decision, Note, Outcome, Standing, StoreError, Verdict,
+        Change, Commit, Decision, Note, Outcome, Standing, Step, StoreError, Verdict,
         ledger::{self, FORMAT, Hash, Header, Salt},
     },
 };
@@ -92,6 +92,7 @@ pub(super) struct Writing<'a> {
     head: Head,
     names: &'a mut Names,
     sums: Sums,
+    made: Commit,
 }
 
 impl<'a> Writing<'a> {
@@ -110,14 +111,15 @@ impl<'a> Writing<'a> {
             head,
             names,
             sums: Sums::default(),
+            made: Commit::default(),
         }
     }
 
     /// Writes what the changes come to in sums, and gives the end of the chain as it will be once the transaction is
-    /// committed.
-    pub(super) fn finish(self) -> rusqlite::Result<Head> {
+    /// committed, and what is to be told of it then.
+    pub(super) fn finish(self) -> rusqlite::Result<(Head, Commit)> {
         self.sums.write(self.transaction)?;
-        Ok(self.head)
+        Ok((self.head, self.made))
     }
 
     /// Writes a note.
@@ -164,7 +166,7 @@ impl<'a> Writing<'a> {
                 },
                 mut places,
             )) => {
-                let counted = Facts::of(&session.record(&before));
+                let stood = session.record(&before);
                 for record in records {
                     let key = self.append(&id, &record)?;
                     if record.fact.kind() == Kind::End {
@@ -173,8 +175,11 @@ impl<'a> Writing<'a> {
                     session.accept(record);
                 }
                 let row = Row::of(&session, &vitals.unwrap_or(before), places);
-                let now = Facts::of(&row.record);
+                let (counted, now) = (Facts::of(&stood), Facts::of(&row.record));
                 self.count(chain_of(places.start), Some(&counted), &now)?;
+                self.made
+                    .steps
+                    .extend(Step::between(Some(&stood), &row.record));
                 self.change(row)?;
             }
             None => {
@@ -192,6 +197,7 @@ impl<'a> Writing<'a> {
                 let session = Session::begin(start).ok_or(WriteError::NoStart(id))?;
                 let row = Row::of(&session, &vitals, places);
                 let now = Facts::of(&row.record);
+                self.made.steps.extend(Step::between(None, &row.record));
                 self.transaction
                     .prepare_cached(&INSERT)?
                     .execute(params_from_iter(row.into_values()))?;
@@ -274,7 +280,7 @@ impl<'a> Writing<'a> {
 
     fn append_payload(
         &mut self,
-        kind: &str,
+        kind: &'static str,
         session_id: Option<&str>,
         received_at: Timestamp,
         payload: Vec<u8>,
@@ -295,6 +301,7 @@ impl<'a> Writing<'a> {
         self.transaction
             .prepare_cached(APPEND_PAYLOAD)?
             .execute(params![key, salt, payload])?;
+        self.made.records.push(kind);
         Ok(key)
     }
 
