@@ -12,6 +12,7 @@ mod health;
 mod intake;
 mod listener;
 mod mcp;
+mod metrics;
 mod problem;
 mod stream;
 
@@ -28,7 +29,12 @@ pub use health::Health;
 pub use listener::{serve_tcp, serve_unix};
 pub use problem::Problem;
 
-use crate::{auth::Gate, network::Traffic, tracker::Tracker};
+use crate::{
+    auth::Gate,
+    metrics::{Endpoint, Metrics},
+    network::Traffic,
+    tracker::Tracker,
+};
 
 /// What the handlers share.
 #[derive(Clone)]
@@ -41,6 +47,10 @@ pub struct App {
     pub health: Arc<Health>,
     /// Who takes how much.
     pub traffic: Arc<Traffic>,
+    /// What is counted.
+    pub metrics: Arc<Metrics>,
+    /// Where that is to be had; none where it is not.
+    endpoint: Option<Arc<Endpoint>>,
     /// Places for batches of events: each may hold a megabyte, and what it is read into.
     batches: Arc<Semaphore>,
 }
@@ -52,6 +62,8 @@ impl App {
     /// Puts together what the handlers share.
     pub fn new(tracker: Tracker, gate: Gate, health: Health, traffic: Traffic) -> Self {
         Self {
+            metrics: Arc::new(Metrics::new(tracker.clock().now())),
+            endpoint: Some(Arc::default()),
             tracker,
             gate: Arc::new(gate),
             health: Arc::new(health),
@@ -59,10 +71,30 @@ impl App {
             batches: Arc::new(Semaphore::new(BATCHES_MAX)),
         }
     }
+
+    /// Counts with others, and says so somewhere else or nowhere.
+    #[must_use]
+    pub fn with_metrics(self, metrics: Arc<Metrics>, endpoint: Option<Endpoint>) -> Self {
+        Self {
+            metrics,
+            endpoint: endpoint.map(Arc::new),
+            ..self
+        }
+    }
+
+    /// Gives the name under which the table of permissions has a path of the router.
+    fn known_path<'a>(&self, path: &'a str) -> &'a str {
+        match &self.endpoint {
+            Some(endpoint) if endpoint.path == path => METRICS,
+            Some(_) | None => path,
+        }
+    }
 }
 
 /// Where batches of events are sent, the only bodies that are not JSON.
 const EVENTS: &str = "/api/events";
+/// Where the metrics are unless somebody wants them elsewhere.
+const METRICS: &str = "/metrics";
 
 /// The table of contents of the API. What each route needs stands in [`crate::auth::routes`].
 pub fn router(app: App) -> Router {
@@ -84,6 +116,7 @@ pub fn router(app: App) -> Router {
         .route("/api/analytics/active", get(analytics::active))
         .route("/api/audit", get(acts::list))
         .route("/api/tokens/revoke", post(acts::revoke_token))
+        .merge(metrics(&app))
         .method_not_allowed_fallback(problem::method_not_allowed)
         .fallback(problem::not_found)
         .merge(
@@ -93,4 +126,20 @@ pub fn router(app: App) -> Router {
         )
         .layer(middleware::from_fn_with_state(app.clone(), guard::guard))
         .with_state(app)
+}
+
+/// All that a port for metrics alone has.
+pub fn metrics_router(app: App) -> Router {
+    metrics(&app)
+        .method_not_allowed_fallback(problem::method_not_allowed)
+        .fallback(problem::not_found)
+        .layer(middleware::from_fn_with_state(app.clone(), guard::guard))
+        .with_state(app)
+}
+
+fn metrics(app: &App) -> Router<App> {
+    match &app.endpoint {
+        Some(endpoint) => Router::new().route(&endpoint.path, get(metrics::show)),
+        None => Router::new(),
+    }
 }

@@ -258,12 +258,13 @@ fn requests() -> Vec<(&'static str, Vec<u8>)> {
 }
 
 /// Requests that read back what there is.
-fn readings() -> [(&'static str, &'static str); 4] {
+fn readings() -> [(&'static str, &'static str); 5] {
     [
         ("list", "/api/sessions"),
         ("audit", "/api/audit"),
         ("violations", "/api/violations"),
         ("health", "/health"),
+        ("metrics", "/metrics"),
     ]
 }
 

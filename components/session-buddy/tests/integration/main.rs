@@ -17,6 +17,7 @@ mod ledger;
 mod liveness;
 mod manual;
 mod mcp;
+mod metrics;
 mod network;
 mod permissions;
 mod rules;

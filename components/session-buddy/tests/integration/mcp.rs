@@ -73,7 +73,7 @@ fn the_newer_revision_needs_no_handshake() {
 
     let (status, listed) = stateless(&server, "tools/list", "", json!({}));
     assert_eq!(status, 200);
-    assert_eq!(listed["result"]["tools"].as_array().unwrap().len(), 8);
+    assert_eq!(listed["result"]["tools"].as_array().unwrap().len(), 9);
 
     let call = json!({"name": "track_session_start", "arguments": start(1)});
     let (status, called) = stateless(&server, "tools/call", "track_session_start", call);
@@ -110,6 +110,7 @@ fn the_tools_say_what_they_do_and_what_they_answer() {
         ("get_session", &reading, "duration_seconds"),
         ("end_session", &closing, "duration_seconds"),
         ("session_analytics", &reading, "p95_seconds"),
+        ("get_prometheus_metrics", &reading, "text"),
     ];
     assert_eq!(tools.len(), expected.len());
     for (tool, (name, hints, key)) in tools.iter().zip(expected) {
