@@ -32,8 +32,10 @@ impl App {
 
     fn known(&self) -> Known {
         let (watched, leases) = self.tracker.liveness().counts();
+        let store = self.tracker.health();
         Known {
-            queued: self.tracker.health().queued,
+            accepting_events: self.health.accepts(&store),
+            queued: store.queued,
             watched,
             leases,
             refusals: self.gate.refusals().counts(),

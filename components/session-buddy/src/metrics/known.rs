@@ -7,6 +7,8 @@ use super::{Catalogue, process};
 /// What others know, each of it at hand.
 #[derive(Clone, Debug)]
 pub struct Known {
+    /// Whether events are accepted.
+    pub accepting_events: bool,
     /// Changes that wait to be written.
     pub queued: usize,
     /// Processes that are watched.
@@ -27,6 +29,11 @@ impl Known {
             let value = i64::try_from(value).unwrap_or(i64::MAX);
             catalogue.gauge(name, help).set(value);
         };
+        gauge(
+            "session_buddy_accepting_events",
+            "Whether events are accepted: 1, or 0 while the server says that it is unhealthy",
+            self.accepting_events.into(),
+        );
         gauge(
             "session_buddy_writer_queue_length",
             "Changes that wait to be written",

@@ -53,6 +53,7 @@ impl Desk {
 
     fn scrape(&self) -> Scrape {
         let known = Known {
+            accepting_events: true,
             queued: 0,
             watched: 0,
             leases: 0,

@@ -1,12 +1,12 @@
 //! Where the metrics are, and what else the server tells of itself.
 
-use std::fs;
+use std::{collections::BTreeSet, fs};
 
 use serde_json::json;
 use session_buddy::metrics::TEXT_FORMAT;
 
 use super::Scrape;
-use crate::harness::{Home, Server, request, start};
+use crate::harness::{Home, Server, end, request, start, with};
 
 fn started_with(variables: &[(&str, &str)]) -> Server {
     let home = Home::new();
@@ -131,10 +131,30 @@ fn the_server_tells_how_it_is() {
         scrape.value("session_buddy_commit_records_bucket{le=\"1\"}"),
         1.0
     );
+    assert_eq!(scrape.value("session_buddy_accepting_events"), 1.0);
     assert_eq!(scrape.value("session_buddy_writer_queue_length"), 0.0);
     assert_eq!(scrape.value("session_buddy_rate_limited_total"), 0.0);
     assert!(scrape.value("process_resident_memory_bytes") > 1e6);
     assert!(scrape.value("process_start_time_seconds") > 1.7e9);
+}
+
+#[test]
+fn the_table_of_the_documents_has_each_family_and_no_other() {
+    let server = Server::start();
+    let id = server.begin(start(1));
+    server.call("track_session_end", end(&id));
+    server.call("track_session_start", with(start(2), json!({"pid": 0})));
+    let text = server.get("/metrics").text().to_owned();
+    let families = text.lines().filter_map(|line| line.strip_prefix("# TYPE "));
+    let mut families: BTreeSet<_> = families
+        .map(|line| line.split(' ').next().unwrap())
+        .collect();
+    // It is there once sessions that are closed were counted.
+    families.insert("session_quality_score");
+    let table = include_str!("../../../../../monitoring/README.md");
+    let rows = table.lines().filter_map(|line| line.strip_prefix("| `"));
+    let rows: BTreeSet<_> = rows.map(|row| row.split('`').next().unwrap()).collect();
+    assert_eq!(families, rows);
 }
 
 #[test]
@@ -146,6 +166,7 @@ fn a_store_that_fails_is_told_without_it() {
     assert_eq!(called.content["error_code"], "STORAGE_UNAVAILABLE");
     let scrape = Scrape::of(&server);
     assert_eq!(scrape.of_component("active_sessions", "mahavishnu"), 1.0);
+    assert_eq!(scrape.value("session_buddy_accepting_events"), 0.0);
     assert_eq!(
         scrape.value("session_buddy_store_errors_total{kind=\"unavailable\"}"),
         1.0
