@@ -2,7 +2,7 @@
 //!
 //! - [`Metrics`]: all of it, and the text of a scrape.
 //! - [`Endpoint`]: where that is to be had.
-//! - `catalogue`: makes families, each with its help.
+//! - `catalogue`: makes families, each with its help. `text`: how they are written.
 //! - `components`: which components and kinds of shell have a label of their own.
 //! - `sessions`, `commits`: what a store hands over with each commit ([`Witness`]).
 //! - `emissions`: events as they are answered. `requests`: HTTP. `spool`: what dead shells left.
@@ -23,10 +23,10 @@ mod process;
 mod requests;
 mod sessions;
 mod spool;
+mod text;
 
 use std::time::Duration;
 
-use prometheus::TextEncoder;
 use session_model::Timestamp;
 
 pub use components::{COMPONENTS_MAX, OTHER, SHELL_TYPES_MAX};
@@ -99,11 +99,7 @@ impl Metrics {
     pub fn text(&self, known: &Known) -> String {
         let mut families = self.catalogue.gather();
         families.extend(known.families());
-        let mut text = String::new();
-        TextEncoder::new()
-            .encode_utf8(&families, &mut text)
-            .expect("each family has a name and samples, and a String takes all");
-        text
+        text::write(&families)
     }
 
     /// Counts an event that was answered.
