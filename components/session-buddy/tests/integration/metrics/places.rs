@@ -6,7 +6,10 @@ use serde_json::json;
 use session_buddy::metrics::TEXT_FORMAT;
 
 use super::Scrape;
-use crate::harness::{Home, Server, end, request, start, with};
+use crate::{
+    harness::{Home, Server, end, request, start, with},
+    permissions::callers::{SECRET, claims, hs256},
+};
 
 fn started_with(variables: &[(&str, &str)]) -> Server {
     let home = Home::new();
@@ -80,6 +83,27 @@ fn a_port_of_their_own_has_nothing_else() {
     for path in ["/metrics", "/", "/health", "/api/sessions", "/mcp"] {
         at_their_port(&server, path).problem(404, "NOT_FOUND");
     }
+}
+
+#[test]
+fn from_elsewhere_they_take_the_right_to_read_wherever_they_are() {
+    let home = Home::new();
+    let settings = "trusted_proxies: [127.0.0.1]\nprometheus_metrics_path: /prom/numbers\n";
+    fs::write(home.file("config.yaml"), settings).unwrap();
+    let mut command = home.command();
+    command.env("SESSION_BUDDY_SECRET", SECRET);
+    let server = home.start_as(command);
+    let get = |headers: &[(&str, &str)]| server.send("GET", "/prom/numbers", headers, "");
+    assert_eq!(get(&[]).status, 200);
+    let elsewhere = ("X-Forwarded-For", "192.0.2.7");
+    get(&[elsewhere]).problem(401, "TOKEN_REQUIRED");
+    let token = |scope: &str| {
+        let token = hs256(SECRET, &claims(json!({"scopes": [scope]})));
+        format!("Bearer {token}")
+    };
+    get(&[elsewhere, ("Authorization", &token("emit"))]).problem(403, "FORBIDDEN");
+    let read = get(&[elsewhere, ("Authorization", &token("read"))]);
+    assert_eq!(read.status, 200);
 }
 
 #[test]
