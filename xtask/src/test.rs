@@ -75,6 +75,7 @@ fn hermetic(report: &mut Report) -> Result<()> {
 fn external(report: &mut Report) -> Result<()> {
     setup::debian_packages(report)?;
     let python = setup::venv(report)?;
+    let prometheus = setup::prometheus(report)?;
     let server = workspace::session_buddy(Profile::Debug);
     let crackerjack = workspace::target().join("debug/crackerjack");
     let program = |name: &str, file: &str, limit_seconds: u32| {
@@ -104,6 +105,7 @@ fn external(report: &mut Report) -> Result<()> {
         program("extending", "extending.py", 600),
         program("quality tools", "quality_tools.py", 300),
         program("prefect", "prefect.py", 240),
+        program("monitoring", "monitoring.py", 120).env("PROMETHEUS_TOOLS", &prometheus),
         cargo(
             "torture",
             "run --quiet --locked -p xtask -- torture --minutes 1",

@@ -14,6 +14,7 @@ mod import;
 mod intake;
 mod listener;
 mod mcp;
+mod metrics;
 mod openapi;
 mod parameters;
 mod problem;
@@ -35,7 +36,12 @@ pub use health::Health;
 pub use listener::{serve_tcp, serve_unix};
 pub use problem::Problem;
 
-use crate::{auth::Gate, network::Traffic, tracker::Tracker};
+use crate::{
+    auth::Gate,
+    metrics::{Endpoint, Metrics},
+    network::Traffic,
+    tracker::Tracker,
+};
 
 /// What the handlers share.
 #[derive(Clone)]
@@ -48,6 +54,10 @@ pub struct App {
     pub health: Arc<Health>,
     /// Who takes how much.
     pub traffic: Arc<Traffic>,
+    /// What is counted.
+    pub metrics: Arc<Metrics>,
+    /// Where that is to be had; none where it is not.
+    endpoint: Option<Arc<Endpoint>>,
     /// Places for batches of events: each may hold a megabyte, and what it is read into.
     batches: Arc<Semaphore>,
     /// A place for an import, which others wait for.
@@ -63,6 +73,8 @@ impl App {
     /// Puts together what the handlers share.
     pub fn new(tracker: Tracker, gate: Gate, health: Health, traffic: Traffic) -> Self {
         Self {
+            metrics: Arc::new(Metrics::new(tracker.clock().now())),
+            endpoint: Some(Arc::default()),
             tracker,
             gate: Arc::new(gate),
             health: Arc::new(health),
@@ -79,6 +91,24 @@ impl App {
         let aside = folder.into();
         Self { aside, ..self }
     }
+
+    /// Counts with others, and says so somewhere else or nowhere.
+    #[must_use]
+    pub fn with_metrics(self, metrics: Arc<Metrics>, endpoint: Option<Endpoint>) -> Self {
+        Self {
+            metrics,
+            endpoint: endpoint.map(Arc::new),
+            ..self
+        }
+    }
+
+    /// Gives the name under which the table of permissions has a path of the router.
+    fn known_path<'a>(&self, path: &'a str) -> &'a str {
+        match &self.endpoint {
+            Some(endpoint) if endpoint.path == path => METRICS,
+            Some(_) | None => path,
+        }
+    }
 }
 
 /// Where batches of events are sent, as lines of JSON.
@@ -87,6 +117,8 @@ const EVENTS: &str = "/api/events";
 const IMPORT: &str = "/api/import";
 /// Where tools are called.
 const MCP: &str = "/mcp";
+/// Where the metrics are unless somebody wants them elsewhere.
+const METRICS: &str = "/metrics";
 
 /// Gives what answers requests.
 pub fn router(app: App) -> Router {
@@ -95,12 +127,29 @@ pub fn router(app: App) -> Router {
         .layer(middleware::from_fn(mcp::speak_json));
     let routes = routes().router;
     let routes = routes
+        .merge(metrics(&app))
         .method_not_allowed_fallback(problem::method_not_allowed)
         .fallback(problem::not_found)
         .merge(mcp);
     routes
         .layer(middleware::from_fn_with_state(app.clone(), guard::guard))
         .with_state(app)
+}
+
+/// All that a port for metrics alone has.
+pub fn metrics_router(app: App) -> Router {
+    metrics(&app)
+        .method_not_allowed_fallback(problem::method_not_allowed)
+        .fallback(problem::not_found)
+        .layer(middleware::from_fn_with_state(app.clone(), guard::guard))
+        .with_state(app)
+}
+
+fn metrics(app: &App) -> Router<App> {
+    match &app.endpoint {
+        Some(endpoint) => Router::new().route(&endpoint.path, get(metrics::show)),
+        None => Router::new(),
+    }
 }
 
 /// The table of contents of the API, but for [`BESIDES`]. What each route needs stands in [`crate::auth::routes`], what it takes
@@ -131,7 +180,7 @@ fn routes() -> Routes {
 }
 
 /// Routes that are put in by themselves.
-const BESIDES: [(&str, &str); 1] = [("POST", MCP)];
+const BESIDES: [(&str, &str); 2] = [("POST", MCP), ("GET", METRICS)];
 
 /// Lists every route by method and path.
 fn listed() -> Vec<(&'static str, &'static str)> {

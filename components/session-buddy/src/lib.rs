@@ -5,6 +5,7 @@
 //! - [`analytics`]: questions about many sessions at once.
 //! - [`liveness`]: which sessions live, and how that is known.
 //! - [`http`]: REST, MCP and health over the Unix socket and TCP.
+//! - [`metrics`]: what is counted and measured, for Prometheus.
 //! - [`network`]: what it bears from the network: bounds, names, certificates.
 //! - [`relay`]: MCP on standard input and output.
 //! - [`auth`]: who may do what.
@@ -22,6 +23,7 @@ pub mod import;
 pub mod lifecycle;
 pub mod liveness;
 mod logging;
+pub mod metrics;
 pub mod network;
 pub mod relay;
 pub mod store;

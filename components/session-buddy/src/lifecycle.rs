@@ -45,6 +45,7 @@ use crate::{
     clock::Clock,
     http::{self, App, Health},
     liveness::{Liveness, MonotonicClock, keeper},
+    metrics::Metrics,
     network::{Certificate, CertificateError, Traffic},
     store::sqlite::{OpenError, SqliteStore},
     tracker::Tracker,
@@ -136,6 +137,8 @@ pub struct Server {
     app: App,
     /// A server that is embedded has none.
     tcp: Option<TcpListener>,
+    /// Where there is nothing but metrics.
+    metrics_tcp: Option<TcpListener>,
     /// None where TCP is plain.
     certificate: Option<Arc<Certificate>>,
     unix: UnixListener,
@@ -178,8 +181,14 @@ impl Server {
             }
             Place::Embedded => None,
         };
+        let metrics_tcp = match &tcp {
+            Some(_) => doors::metrics(settings, trust.keys.is_some())?,
+            None => None,
+        };
         let database = &settings.db_path;
-        let store = SqliteStore::open(database, &clock).map_err(|source| match source {
+        let metrics = Arc::new(Metrics::new(clock.now()));
+        let store = SqliteStore::open_before(database, &clock, metrics.clone());
+        let store = store.map_err(|source| match source {
             OpenError::Locked => StartError::AlreadyRunning(None),
             source => StartError::Database {
                 path: database.clone(),
@@ -188,17 +197,17 @@ impl Server {
         })?;
         let (unix, socket) = doors::unix(&settings.state_folder)?;
         let stop = CancellationToken::new();
-        let address = tcp
-            .as_ref()
-            .map(TcpListener::local_addr)
-            .transpose()
-            .map_err(|source| io_error("the listener has no address", source))?;
+        let address = doors::address_of(tcp.as_ref())?;
+        let metrics_address = doors::address_of(metrics_tcp.as_ref())?;
         let log = match place {
             Place::Background { log } => Some(log.clone()),
             Place::Foreground | Place::Embedded => None,
         };
         let secret = trust.keys.as_ref().map(|keys| keys.variable().to_owned());
-        let info = ServerInfo::of_this_process(settings, address, socket, log, secret, clock.now());
+        let info = ServerInfo {
+            metrics_address: metrics_address.map(|address| address.to_string()),
+            ..ServerInfo::of_this_process(settings, address, socket, log, secret, clock.now())
+        };
         info.write(&info_path)
             .map_err(|source| io_error("cannot write server.json", source))?;
         let checkpoints =
@@ -218,12 +227,15 @@ impl Server {
         let traffic = Traffic::new(settings.network.clone());
         // On the disk of the database, which has to have room for it too.
         let aside = database.parent().unwrap_or(&settings.state_folder);
-        let app = App::new(tracker, gate, health, traffic).with_aside(aside);
+        let app = App::new(tracker, gate, health, traffic)
+            .with_aside(aside)
+            .with_metrics(metrics, settings.metrics.clone());
         Ok(Self {
             info,
             info_path,
             app,
             tcp,
+            metrics_tcp,
             certificate,
             unix,
             stop,
@@ -257,6 +269,7 @@ impl Server {
             info_path,
             app,
             tcp,
+            metrics_tcp,
             certificate,
             unix,
             stop,
@@ -267,9 +280,16 @@ impl Server {
             _folder,
         } = self;
         let (name_gone, gone) = mpsc::channel(adoption::GONE_MAX);
-        let adoption = adoption::spawn(&info, &state_folder, &clock, gone, stop.clone())?;
+        let adoption = adoption::spawn(
+            &info,
+            &state_folder,
+            &clock,
+            gone,
+            app.metrics.clone(),
+            stop.clone(),
+        )?;
         let tracker = app.tracker.clone();
-        let keeper = keeper::spawn(&tracker, name_gone, &stop)?;
+        let keeper = keeper::spawn(&tracker, &app.metrics, name_gone, &stop)?;
         let checkpoints = checkpoints.spawn()?;
         let reload = Reload {
             told: info.told.clone(),
@@ -278,12 +298,20 @@ impl Server {
             clock: clock.clone(),
         };
         let serving = async {
-            let over_tcp = async {
-                if let Some(tcp) = tcp {
-                    http::serve_tcp(tcp, certificate, app.clone(), stop.clone()).await;
+            let router = http::router(app.clone());
+            let over_tcp = |listener, router| {
+                let (certificate, app, stop) = (certificate.clone(), app.clone(), stop.clone());
+                async move {
+                    if let Some(listener) = listener {
+                        http::serve_tcp(listener, certificate, app, router, stop).await;
+                    }
                 }
             };
-            tokio::join!(over_tcp, http::serve_unix(unix, app.clone(), stop.clone()))
+            tokio::join!(
+                over_tcp(tcp, router.clone()),
+                over_tcp(metrics_tcp, http::metrics_router(app.clone())),
+                http::serve_unix(unix, app.clone(), router, stop.clone()),
+            )
         };
         tokio::pin!(serving);
         tokio::select! {

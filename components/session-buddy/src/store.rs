@@ -6,6 +6,7 @@
 pub mod checkpoint;
 pub mod ledger;
 pub mod sqlite;
+mod witness;
 
 use std::{fmt, future::Future, io, pin::Pin};
 
@@ -14,6 +15,8 @@ use session_model::{
     Transport,
     fold::{Accepted, Vitals},
 };
+
+pub use witness::{Commit, FailureKind, Step, Turn, Witness};
 
 use crate::analytics::{Findings, Question};
 
@@ -145,6 +148,8 @@ pub struct OpenSession {
     pub id: SessionId,
     /// How often its sender promised a heartbeat.
     pub heartbeat_interval_seconds: Option<i64>,
+    /// When it began, by the server's clock.
+    pub since: Timestamp,
     /// Receipt of the last proof of life.
     pub last_seen: Timestamp,
     /// How its start came.

@@ -5,6 +5,7 @@
 //! that is not stronger than what stands changes nothing and is not recorded.
 
 mod analytics;
+mod census;
 mod change;
 mod event;
 mod hand_over;
@@ -26,6 +27,7 @@ use session_model::{
     record::{ProofOfLife, STALE_AFTER},
 };
 
+pub use census::{Census, LONG, Open, Quality};
 pub use event::{Event, EventResult};
 pub use past::{Received, past};
 pub use policy::Violating;
@@ -504,14 +506,17 @@ impl Tracker {
         if let Some(signs) = view.as_ref().and_then(|view| view.signs.as_ref()) {
             record.hear(signs.last_seen, signs.counters.clone());
         }
-        let proof = if view.is_some_and(|view| view.alive) {
+        record.as_of(now, self.proof(view.is_some_and(|view| view.alive)))
+    }
+
+    const fn proof(&self, alive: bool) -> ProofOfLife {
+        if alive {
             ProofOfLife::Given
         } else {
             ProofOfLife::None {
                 stale_after: self.stale_after,
             }
-        };
-        record.as_of(now, proof)
+        }
     }
 }
 

@@ -162,7 +162,12 @@ impl SessionId {
 
     /// Gives the component that it names: what stands before the date; empty where it is no id of ours.
     pub fn component(&self) -> &str {
-        self.0.rsplitn(4, '-').nth(3).unwrap_or_default()
+        Self::component_of(&self.0)
+    }
+
+    /// Gives the component that the text of an id names, as [`Self::component`] does.
+    pub fn component_of(id: &str) -> &str {
+        id.rsplitn(4, '-').nth(3).unwrap_or_default()
     }
 }
 

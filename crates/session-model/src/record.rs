@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use jiff::SignedDuration;
+
 use crate::{
     field::{Field, model},
     fold::Counters,
@@ -144,19 +146,33 @@ pub enum ProofOfLife {
     NotAsked,
 }
 
+impl ProofOfLife {
+    /// Tells how sure it is that an active session lives which was heard of last at a time.
+    pub fn liveness(self, last_seen: Timestamp, now: Timestamp) -> Liveness {
+        let micros = now.micros_since(last_seen);
+        let silence = Duration::from_micros(u64::try_from(micros).unwrap_or_default());
+        match self {
+            Self::Given => Liveness::Live,
+            Self::None { stale_after } if silence >= stale_after => Liveness::Stale,
+            Self::None { .. } | Self::NotAsked => Liveness::Unknown,
+        }
+    }
+}
+
+/// Tells when a session began by the server's clock: at the receipt of its start, less the start's age at that time. The age
+/// is taken by the sender's clock where it sent `sent_at`, so that a wrong clock there does not matter.
+pub fn began(start_time: Timestamp, created_at: Timestamp, skew_seconds: Option<f64>) -> Timestamp {
+    let age = created_at.micros_since(start_time) - skew_seconds.map_or(0, micros_of_seconds);
+    created_at.saturating_add(SignedDuration::from_micros(-age.max(0)))
+}
+
 impl SessionRecord {
     /// Gives the record as it stands at `now`: of an active session the time it has run and its liveness.
     #[must_use]
     pub fn as_of(mut self, now: Timestamp, proof: ProofOfLife) -> Self {
         if self.status == SessionStatus::Active {
             self.duration_seconds = Some(self.elapsed_micros(now) / 1_000_000);
-            self.liveness = Some(match proof {
-                ProofOfLife::Given => Liveness::Live,
-                ProofOfLife::None { stale_after } if self.silence(now) >= stale_after => {
-                    Liveness::Stale
-                }
-                ProofOfLife::None { .. } | ProofOfLife::NotAsked => Liveness::Unknown,
-            });
+            self.liveness = Some(proof.liveness(self.last_seen, now));
         }
         self
     }
@@ -203,19 +219,10 @@ impl SessionRecord {
         keys.filter(|key| own[key] != others[key]).collect()
     }
 
-    fn silence(&self, now: Timestamp) -> Duration {
-        let micros = now.micros_since(self.last_seen);
-        Duration::from_micros(u64::try_from(micros).unwrap_or_default())
-    }
-
-    /// Server time since receipt of the start plus the start's age at receipt. The age is taken by the sender's clock
-    /// where it sent `sent_at`, so that a wrong clock there does not matter.
+    /// Server time since receipt of the start plus the start's age at receipt.
     fn elapsed_micros(&self, now: Timestamp) -> i64 {
-        let age = self.created_at.micros_since(self.start_time)
-            - self.skew_seconds.map_or(0, micros_of_seconds);
-        now.micros_since(self.created_at)
-            .max(0)
-            .saturating_add(age.max(0))
+        let since = began(self.start_time, self.created_at, self.skew_seconds);
+        now.max(self.created_at).micros_since(since)
     }
 }
 

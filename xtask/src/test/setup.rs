@@ -1,5 +1,6 @@
 //! Installs what a bare Debian 12 with rustup's toolchain lacks. What is there already is left alone.
 
+use std::ffi::OsStr;
 use std::fs;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
@@ -107,6 +108,27 @@ pub(super) fn venv(report: &mut Report) -> Result<PathBuf> {
     Ok(python)
 }
 
+/// The folder with Debian's `prometheus` and `promtool`. The package is unpacked and not installed, because installed it starts
+/// a service at port 9090.
+pub(super) fn prometheus(report: &mut Report) -> Result<PathBuf> {
+    let folder = workspace::target().join("external-prometheus");
+    let tools = folder.join("usr/bin");
+    if works(&[tools.join("promtool"), "--version".into()]) {
+        return Ok(tools);
+    }
+    fs::create_dir_all(&folder)?;
+    let folder = folder.display().to_string();
+    let fetch = "cd \"$0\" && rm -rf -- *.deb usr && apt-get download prometheus && dpkg-deb --extract prometheus_*.deb .";
+    let fetch =
+        Step::new("Debian package prometheus, unpacked", "sh").arguments(["-c", fetch, &folder]);
+    // It is fetched without the rights of root, but only root brings the lists of packages up to date.
+    if !works(&["apt-cache", "show", "prometheus"]) {
+        report.run(STAGE, &apt_get("apt-get update").arguments(["update"]))?;
+    }
+    report.run(STAGE, &fetch)?;
+    Ok(tools)
+}
+
 fn install(report: &mut Report, arguments: &[&str]) -> Result<()> {
     report.run(
         STAGE,
@@ -126,8 +148,8 @@ fn apt_get(name: &str) -> Step {
     }
 }
 
-fn works(probe: &[&str]) -> bool {
-    let mut command = Command::new(probe[0]);
+fn works(probe: &[impl AsRef<OsStr>]) -> bool {
+    let mut command = Command::new(&probe[0]);
     command
         .args(&probe[1..])
         .stdin(Stdio::null())

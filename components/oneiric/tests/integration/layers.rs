@@ -166,6 +166,9 @@ fn session_buddys_own_file_is_the_one_of_its_state_folder() {
     local_requests_per_second,50000,the default,0,requests on this machine in a second
     log_level,debug,state/config.yaml:1,1,what to log
     port,9000,environment variable SESSION_BUDDY_PORT,1,the port to listen at
+    prometheus_metrics_enabled,true,the default,0,whether there are metrics
+    prometheus_metrics_path,/metrics,the default,0,their path
+    prometheus_metrics_port,,,0,a port with nothing but metrics; else they are at the server's own
     refusal_delay,1s,the default,0,how long a 429 is held back
     requests_burst,1000,the default,0,requests from elsewhere that may come at once
     requests_max,4096,the default,0,requests of a door that are worked on at once

@@ -85,7 +85,7 @@ fn read(app: &App, body: &[u8], caller: &Caller) -> Result<Vec<Read>, Problem> {
 }
 
 fn read_line(line: &[u8], from: &intake::From) -> Read {
-    let refused = |error: String| Err(intake::no_event(error));
+    let refused = |error: String| intake::no_event(error);
     if line.len() > LINE_BYTES_MAX {
         return refused(format!(
             "the line has {} bytes; an event has at most {LINE_BYTES_MAX}",

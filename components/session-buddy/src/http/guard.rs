@@ -1,7 +1,7 @@
 //! What every request must be before a handler sees it: from a browser's page of ours or from no browser, not too
 //! large, not too deep.
 
-use std::{net::IpAddr, sync::Arc};
+use std::{net::IpAddr, sync::Arc, time::Instant};
 
 use axum::{
     body::{Body, Bytes},
@@ -17,6 +17,7 @@ use tokio::time::{sleep, timeout};
 use super::{App, EVENTS, IMPORT, Problem};
 use crate::{
     auth::{Caller, Peer, routes},
+    metrics::UNMATCHED,
     network::{Held, Names},
 };
 
@@ -25,8 +26,18 @@ pub(crate) const BODY_BYTES_MAX: usize = 1024 * 1024;
 /// The most levels of objects and arrays in a JSON body.
 pub(super) const DEPTH_MAX: usize = 64;
 
-/// Refuses what no handler should see.
+/// Refuses what no handler should see, and counts all that is answered.
 pub(super) async fn guard(State(app): State<App>, request: Request, next: Next) -> Response {
+    let began = Instant::now();
+    let route = request.extensions().get::<MatchedPath>().cloned();
+    let metrics = Arc::clone(&app.metrics);
+    let answer = answer(app, request, next).await;
+    let route = route.as_ref().map_or(UNMATCHED, MatchedPath::as_str);
+    metrics.answered(route, answer.status().as_str(), began.elapsed());
+    answer
+}
+
+async fn answer(app: App, request: Request, next: Next) -> Response {
     let peer = match peer(&app, &request) {
         Ok(peer) => peer,
         Err(problem) => return problem.into_response(),
@@ -91,7 +102,9 @@ async fn admit(
     check_origin(app, &peer, request.headers())?;
     check_query(request.uri().query().unwrap_or_default())?;
     let path = request.extensions().get::<MatchedPath>().cloned();
-    let path = path.as_ref().map(MatchedPath::as_str);
+    let path = path
+        .as_ref()
+        .map(|path| app.known_path(MatchedPath::as_str(path)));
     let method = request.method().as_str();
     let what = format!("{method} {}", path.unwrap_or("an unknown path"));
     let needs = routes::of_route(method, path);

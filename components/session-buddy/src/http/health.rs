@@ -92,9 +92,14 @@ impl Health {
         }
     }
 
+    /// Tells whether events are accepted.
+    pub(super) fn accepts(&self, store: &StoreHealth) -> bool {
+        !self.stopping.is_cancelled() && store.failure.is_none()
+    }
+
     pub(super) fn report(&self, store: &StoreHealth) -> HealthReport {
         let stopping = self.stopping.is_cancelled();
-        let accepting = !stopping && store.failure.is_none();
+        let accepting = self.accepts(store);
         let queue = match store.queued {
             waiting if waiting >= store.queue_limit => Check::Fail,
             waiting if waiting >= store.queue_limit / 2 => Check::Warn,

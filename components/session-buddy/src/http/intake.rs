@@ -1,17 +1,20 @@
 //! The one door for events: from the JSON of an event to its result.
 
+use std::time::Instant;
+
 use serde_json::{Map, Value};
 use session_model::{
-    ErrorCode, Field, FieldErrors, SessionEndResult, SessionHeartbeatResult, SessionStartResult,
-    Timestamp, escape::for_line, event::without_nulls, field::Place, fold::Origin, result,
+    ErrorCode, Field, FieldErrors, SessionEndResult, SessionHeartbeatResult, SessionId,
+    SessionStartResult, Timestamp, escape::for_line, event::without_nulls, field::Place,
+    fold::Origin, result,
 };
-
 use tokio::task::spawn_blocking;
 
 use super::{App, Problem};
 use crate::{
     auth::{Caller, Refusal, Voice},
     liveness::Sender,
+    metrics::{Emission, Outcome},
     tracker::{Delivery, Event, EventResult},
 };
 
@@ -66,7 +69,13 @@ pub(super) struct Answer {
 }
 
 /// An event that was read: it can be taken, or is refused for good.
-pub(super) type Read = Result<(Event, Delivery), EventResult>;
+pub(super) struct Read {
+    emission: Emission,
+    event: ReadEvent,
+}
+
+/// An event and how it came, or why it is none.
+type ReadEvent = Result<(Event, Delivery), EventResult>;
 
 /// Who sends events, as their deliveries have it.
 pub(super) struct From {
@@ -109,17 +118,50 @@ pub(super) fn read(event_type: EventType, arguments: Map<String, Value>, from: &
         EventType::End => read_as(&arguments, &mut errors).map(Event::End),
         EventType::Heartbeat => read_as(&arguments, &mut errors).map(Event::Heartbeat),
     };
-    match event {
-        Some(event) if errors.is_empty() => Ok((event, from.delivery(sent_at.flatten()))),
-        _ => {
-            let problem = Problem::fields(ErrorCode::InvalidEvent, &errors);
-            Err(refused(event_type, &arguments, &problem))
-        }
+    Read {
+        emission: emission(event_type, &arguments),
+        event: match event {
+            Some(event) if errors.is_empty() => Ok((event, from.delivery(sent_at.flatten()))),
+            _ => {
+                let problem = Problem::fields(ErrorCode::InvalidEvent, &errors);
+                Err(refused(event_type, &arguments, &problem))
+            }
+        },
     }
 }
 
-/// Refuses an event in the words of its answer.
-pub(super) fn refused(event_type: EventType, event: &Value, problem: &Problem) -> EventResult {
+/// Tells what an event says that it is, before anybody knows whether it is one.
+fn emission(event_type: EventType, event: &Value) -> Emission {
+    let named = match event_type {
+        EventType::Start => event["component_name"].as_str(),
+        EventType::End | EventType::Heartbeat => {
+            event["session_id"].as_str().map(SessionId::component_of)
+        }
+    };
+    Emission {
+        component: named.unwrap_or_default().to_owned(),
+        event_type: Some(event_type.as_str()),
+    }
+}
+
+/// Refuses an event whose sender may not bring it, in the words of its answer.
+pub(super) fn turned_away(
+    app: &App,
+    event_type: EventType,
+    event: &Value,
+    problem: &Problem,
+) -> EventResult {
+    let result = refused(event_type, event, problem);
+    count(
+        app,
+        &[emission(event_type, event)],
+        [&result],
+        Instant::now(),
+    );
+    result
+}
+
+fn refused(event_type: EventType, event: &Value, problem: &Problem) -> EventResult {
     let session_id = event.get("session_id").and_then(Value::as_str);
     let asked = Asked {
         event_type,
@@ -133,11 +175,18 @@ fn read_as<E: Field>(arguments: &Value, errors: &mut FieldErrors) -> Option<Box<
 }
 
 /// Refuses for good what is no event at all.
-pub(super) fn no_event(error: impl Into<String>) -> EventResult {
-    EventResult::Start(SessionStartResult::Error(result::Refusal {
+pub(super) fn no_event(error: impl Into<String>) -> Read {
+    let refusal = result::Refusal {
         error: error.into(),
         error_code: Some(ErrorCode::InvalidEvent.to_string()),
-    }))
+    };
+    Read {
+        emission: Emission {
+            component: String::new(),
+            event_type: None,
+        },
+        event: Err(EventResult::Start(SessionStartResult::Error(refusal))),
+    }
 }
 
 /// Takes one event, as [`take`] does.
@@ -149,6 +198,36 @@ pub(super) async fn take_one(app: &App, caller: &Caller, read: Read) -> Answer {
 /// Takes events in their order and answers each in its place. A refusal that is final (a bad event, a conflict) is a
 /// result like any other; a failure that another try, or another credential, may mend is marked.
 pub(super) async fn take(app: &App, caller: &Caller, read: Vec<Read>) -> Vec<Answer> {
+    let began = Instant::now();
+    let (emissions, events): (Vec<_>, Vec<_>) = read
+        .into_iter()
+        .map(|Read { emission, event }| (emission, event))
+        .unzip();
+    let answers = take_events(app, caller, events).await;
+    let results = answers.iter().map(|answer| &answer.result);
+    count(app, &emissions, results, began);
+    answers
+}
+
+/// Counts events that were answered, all of which were read at one time.
+fn count<'a>(
+    app: &App,
+    emissions: &[Emission],
+    results: impl IntoIterator<Item = &'a EventResult>,
+    began: Instant,
+) {
+    let took = began.elapsed();
+    for (emission, result) in emissions.iter().zip(results) {
+        let outcome = match result.refusal() {
+            Some(refusal) => Outcome::Refused(refusal.error_code.as_deref().unwrap_or_default()),
+            None if result.is_not_found() => Outcome::NotFound,
+            None => Outcome::Taken,
+        };
+        app.metrics.emitted(emission, outcome, took);
+    }
+}
+
+async fn take_events(app: &App, caller: &Caller, read: Vec<ReadEvent>) -> Vec<Answer> {
     let of_others = spoken_for(caller, &read);
     let mut answers = take_once(app, read).await;
     prove(app, caller, of_others, &mut answers).await;
@@ -178,7 +257,7 @@ pub(super) async fn take(app: &App, caller: &Caller, read: Vec<Read>) -> Vec<Ans
 
 /// Gives the ends and heartbeats that may turn out to be about sessions of the user whose connection this is: the kernel
 /// is asked for that user only once it matters, because that takes longer than to take an event.
-fn spoken_for(caller: &Caller, read: &[Read]) -> Vec<Option<(Event, Delivery)>> {
+fn spoken_for(caller: &Caller, read: &[ReadEvent]) -> Vec<Option<(Event, Delivery)>> {
     let owner_matters = caller.token.is_none() && caller.peer.is_local();
     if !owner_matters || caller.peer.known_owner().is_some() {
         return Vec::new();
@@ -223,7 +302,7 @@ async fn prove(
     }
 }
 
-async fn take_once(app: &App, read: Vec<Read>) -> Vec<Answer> {
+async fn take_once(app: &App, read: Vec<ReadEvent>) -> Vec<Answer> {
     let mut events = Vec::with_capacity(read.len());
     let asked: Vec<Result<Asked, EventResult>> = read
         .into_iter()

@@ -55,9 +55,10 @@ pub async fn serve_tcp(
     listener: TcpListener,
     certificate: Option<Arc<Certificate>>,
     app: App,
+    router: Router,
     stop: CancellationToken,
 ) {
-    let serving = Serving::new(app, stop);
+    let serving = Serving::new(app, router, stop);
     while let Some((stream, remote)) = serving.next(|| listener.accept()).await {
         // Nagle's algorithm would hold an answer back for 40 ms. A connection that is gone fails again when it is read.
         let _ = stream.set_nodelay(true);
@@ -84,8 +85,8 @@ pub async fn serve_tcp(
 }
 
 /// Serves connections over a Unix socket until `stop` is cancelled and every request under way is answered.
-pub async fn serve_unix(listener: UnixListener, app: App, stop: CancellationToken) {
-    let serving = Serving::new(app, stop);
+pub async fn serve_unix(listener: UnixListener, app: App, router: Router, stop: CancellationToken) {
+    let serving = Serving::new(app, router, stop);
     while let Some((stream, _)) = serving.next(|| listener.accept()).await {
         let peer = unix_peer(&stream);
         match serving.app.traffic.connect(&peer) {
@@ -120,9 +121,9 @@ struct Serving {
 }
 
 impl Serving {
-    fn new(app: App, stop: CancellationToken) -> Self {
+    fn new(app: App, router: Router, stop: CancellationToken) -> Self {
         Self {
-            router: super::router(app.clone()),
+            router,
             app,
             stop,
             tasks: TaskTracker::new(),

@@ -234,7 +234,7 @@ impl ServerHandler for Server {
         let name = request.name.as_ref();
         let caller = match self.admit(caller, name, &token).await {
             Ok(caller) => caller,
-            Err(problem) => return Ok(refused(name, arguments, &problem).into()),
+            Err(problem) => return Ok(refused(app, name, arguments, &problem).into()),
         };
         let result = match name {
             "track_session_start" => self.take(EventType::Start, arguments, &caller).await,
@@ -245,6 +245,7 @@ impl ServerHandler for Server {
             "get_session" => plain_result(self.get_session(&caller, &arguments).await),
             "session_analytics" => plain_result(self.session_analytics(&arguments).await),
             "list_event_schemas" => plain_result(list_event_schemas(&arguments)),
+            "get_prometheus_metrics" => text_result(app.metrics_text().await),
             "end_session" => plain_result(self.end_session(&caller, &arguments).await),
             unknown => {
                 let name: String = unknown.chars().take(100).collect();
@@ -344,17 +345,20 @@ impl Server {
 }
 
 /// Refuses a call in the words of its tool.
-fn refused(tool: &str, arguments: Map<String, Value>, problem: &Problem) -> CallToolResult {
+fn refused(
+    app: &App,
+    tool: &str,
+    arguments: Map<String, Value>,
+    problem: &Problem,
+) -> CallToolResult {
     let event_type = match tool {
         "track_session_start" => EventType::Start,
         "track_session_end" => EventType::End,
         "track_session_heartbeat" => EventType::Heartbeat,
         _ => return tool_result(&problem.to_error_response(), true),
     };
-    tool_result(
-        &intake::refused(event_type, &Value::Object(arguments), problem),
-        true,
-    )
+    let event = Value::Object(arguments);
+    tool_result(&intake::turned_away(app, event_type, &event, problem), true)
 }
 
 fn list_event_schemas(arguments: &Map<String, Value>) -> Result<ListedSchemas, Problem> {
@@ -376,6 +380,18 @@ fn session_id(arguments: &Map<String, Value>) -> Result<&str, Problem> {
 fn plain_result<T: Serialize>(result: Result<T, Problem>) -> CallToolResult {
     match result {
         Ok(result) => tool_result(&result, false),
+        Err(problem) => tool_result(&problem.to_error_response(), true),
+    }
+}
+
+/// Wraps a text as what it is, and as structured content. Nothing in it may act.
+fn text_result(text: Result<String, Problem>) -> CallToolResult {
+    match text {
+        Ok(text) => {
+            let mut result = CallToolResult::success(vec![ContentBlock::text(text.clone())]);
+            result.structured_content = Some(json!({"text": text}));
+            result
+        }
         Err(problem) => tool_result(&problem.to_error_response(), true),
     }
 }

@@ -5,6 +5,7 @@ use std::{
     collections::HashSet,
     io,
     path::{Path, PathBuf},
+    sync::Arc,
     thread::{self, JoinHandle},
     time::{Duration, Instant},
 };
@@ -16,15 +17,16 @@ use session_client::{
         adoption::{Adopter, Report},
         target::Target,
     },
-    spool::{Bounds, Disk, Header, Spool},
+    spool::{Bounds, Contents, Disk, Header, Spool, look},
     state_folder,
 };
-use session_model::SessionId;
+use session_model::{SessionId, Timestamp};
 use tokio::{runtime, sync::mpsc, time};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use super::ServerInfo;
+use crate::metrics::{Metrics, Waiting};
 
 /// How long the spool is left alone after a look: 1 second.
 const PAUSE: Duration = Duration::from_secs(1);
@@ -36,6 +38,8 @@ const PAUSE_PER_LOOK: u32 = 100;
 const PAUSE_MAX: Duration = Duration::from_secs(2);
 /// How many sessions may wait to be looked after; those beyond are found by the next look.
 pub(super) const GONE_MAX: usize = 1024;
+/// How often is counted what waits: every 10 seconds, of which Prometheus asks every 15th. Each file is read for it.
+const COUNT_INTERVAL: Duration = Duration::from_secs(10);
 /// How many files that cannot be used are remembered, so that each is said once.
 const REMEMBERED_MAX: usize = 1000;
 
@@ -45,6 +49,7 @@ pub(super) fn spawn(
     state_folder: &Path,
     clock: &Clock,
     gone: mpsc::Receiver<SessionId>,
+    metrics: Arc<Metrics>,
     stop: CancellationToken,
 ) -> io::Result<JoinHandle<()>> {
     // Nobody listens at no address.
@@ -63,6 +68,8 @@ pub(super) fn spawn(
         courier: Courier::new(Target::Local { socket, authority }, clock.clone()),
         gone,
         unusable: HashSet::new(),
+        metrics,
+        count_at: Instant::now(),
     };
     let runtime = runtime::Builder::new_current_thread()
         .enable_all()
@@ -101,6 +108,9 @@ struct Keeper {
     gone: mpsc::Receiver<SessionId>,
     /// Files that cannot be used, of which was said so.
     unusable: HashSet<PathBuf>,
+    metrics: Arc<Metrics>,
+    /// When what waits is counted next.
+    count_at: Instant,
 }
 
 impl Keeper {
@@ -109,6 +119,7 @@ impl Keeper {
             loop {
                 let began = Instant::now();
                 self.look().await;
+                self.count();
                 let pause = pause_after(began.elapsed());
                 self.look_after_the_gone(time::Instant::now() + pause).await;
             }
@@ -153,7 +164,27 @@ impl Keeper {
         }
     }
 
+    /// Counts what waits, now and then: no look takes it into account, and it takes longer with many live shells.
+    fn count(&mut self) {
+        let began = Instant::now();
+        if began < self.count_at {
+            return;
+        }
+        let spool = Spool::open_existing(&self.state_folder);
+        let paths = spool.ok().flatten().and_then(|spool| spool.files().ok());
+        let accepts = &self.adopter.accepts;
+        let waiting = waiting(
+            paths.into_iter().flatten(),
+            accepts,
+            self.adopter.clock.now(),
+        );
+        self.metrics.waiting(&waiting);
+        let pause = (began.elapsed() * PAUSE_PER_LOOK).max(COUNT_INTERVAL);
+        self.count_at = began + pause;
+    }
+
     fn tell(&mut self, report: &Report) {
+        self.metrics.adopted(report.delivered, report.refused);
         if report.delivered + report.refused > 0 {
             info!(
                 spool.delivered = report.delivered,
@@ -165,14 +196,49 @@ impl Keeper {
         }
         for (path, why) in &report.unusable {
             if self.unusable.len() < REMEMBERED_MAX && self.unusable.insert(path.clone()) {
+                self.metrics.found_unusable();
                 warn!("The spool file {} is left alone: {why}", path.display());
             }
         }
     }
 }
 
+/// Counts the files that are for this server and hold an event which nobody has acknowledged.
+fn waiting(
+    paths: impl Iterator<Item = PathBuf>,
+    accepts: impl Fn(&Header) -> bool,
+    now: Timestamp,
+) -> Waiting {
+    let mut waiting = Waiting::default();
+    for path in paths {
+        // One that is gone meanwhile does not wait, and one that cannot be used is counted elsewhere.
+        let Ok(Some(found)) = look(&path) else {
+            continue;
+        };
+        let Ok(contents) = found.contents else {
+            continue;
+        };
+        if contents.waiting().is_empty() || !accepts(&contents.header) {
+            continue;
+        }
+        let since = waits_since(&contents).unwrap_or(found.last_seen);
+        let seconds = now.micros_since(since).div_euclid(1_000_000);
+        waiting.files += 1;
+        waiting.oldest_seconds = waiting.oldest_seconds.max(seconds);
+    }
+    waiting
+}
+
+/// Gives when the first event happened that waits. Its file may have been touched since.
+fn waits_since(contents: &Contents) -> Option<Timestamp> {
+    let event: serde_json::Value = serde_json::from_str(&contents.waiting().first()?.json).ok()?;
+    event["timestamp"].as_str()?.parse().ok()
+}
+
 #[cfg(test)]
 mod tests {
+    use session_client::spool::SpoolFile;
+
     use super::*;
 
     #[test]
@@ -181,6 +247,41 @@ mod tests {
         assert_eq!(pause(1), PAUSE);
         assert_eq!(pause(15), Duration::from_millis(1500));
         assert_eq!(pause(250), PAUSE_MAX);
+    }
+
+    #[test]
+    fn what_waits_is_as_old_as_its_oldest_event_and_no_older_than_that() {
+        let folder = tempfile::tempdir().unwrap();
+        let now: Timestamp = "2026-02-06T22:10:00Z".parse().unwrap();
+        let file = |id: &str, destination: &str, time: &str| {
+            let header = Header {
+                session_id: id.to_owned(),
+                component: "a".to_owned(),
+                destination: destination.to_owned(),
+                boot_id: None,
+            };
+            let start = format!("{{\"timestamp\":\"{time}\"}}");
+            SpoolFile::create(folder.path(), header, start).unwrap()
+        };
+        let counted = || {
+            let paths = std::fs::read_dir(folder.path()).unwrap();
+            let paths = paths.map(|entry| entry.unwrap().path());
+            let waiting = waiting(paths, |header| header.destination == "unix:/s", now);
+            (waiting.files, waiting.oldest_seconds)
+        };
+        assert_eq!(counted(), (0, 0));
+        let mut old = file("a-1", "unix:/s", "2026-02-06T22:00:00Z");
+        let _young = file("a-2", "unix:/s", "2026-02-06T22:09:00Z");
+        let _elsewhere = file("a-3", "unix:/elsewhere", "2026-02-06T21:00:00Z");
+        assert_eq!(counted(), (2, 600));
+        // A live shell whose events are all delivered waits for nothing, however old it is.
+        let end = old.contents().events[0].end;
+        old.acknowledge(end, None).unwrap();
+        assert_eq!(counted(), (1, 60));
+        // A sender's clock that is ahead makes nothing younger than now.
+        let ahead = file("a-4", "unix:/s", "2026-02-07T22:09:00Z");
+        assert_eq!(counted(), (2, 60));
+        ahead.discard().unwrap();
     }
 
     #[test]

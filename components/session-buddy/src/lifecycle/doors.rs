@@ -15,7 +15,7 @@ use tokio::net::{TcpListener, TcpSocket, UnixListener, UnixSocket};
 
 pub use port_owner::PortOwner;
 
-use super::StartError;
+use super::{Settings, StartError};
 
 /// How many connections may wait to be accepted. When all clients come back at once after a restart, those without a place
 /// are told nothing and ask again after seconds (TCP), or are refused (socket). The system caps it (`somaxconn`).
@@ -34,6 +34,25 @@ pub(super) fn tcp(address: SocketAddr, wants_tokens: bool) -> Result<TcpListener
         },
         source,
     })
+}
+
+/// Listens where metrics alone are to be had, if they shall be somewhere beside the server's own port.
+pub(super) fn metrics(
+    settings: &Settings,
+    wants_tokens: bool,
+) -> Result<Option<TcpListener>, StartError> {
+    let port = settings.metrics.as_ref().and_then(|metrics| metrics.port);
+    let port = port.filter(|port| *port == 0 || *port != settings.address.port());
+    port.map(|port| tcp(SocketAddr::new(settings.address.ip(), port), wants_tokens))
+        .transpose()
+}
+
+/// Gives where a listener is, if there is one.
+pub(super) fn address_of(listener: Option<&TcpListener>) -> Result<Option<SocketAddr>, StartError> {
+    listener
+        .map(TcpListener::local_addr)
+        .transpose()
+        .map_err(|source| super::io_error("the listener has no address", source))
 }
 
 fn listen(address: SocketAddr) -> io::Result<TcpListener> {

@@ -106,6 +106,7 @@ mod tests {
             version: "0.1.0".to_owned(),
             address: None,
             url: None,
+            metrics_address: None,
             socket: "/s".into(),
             database: "/d".into(),
             log: None,

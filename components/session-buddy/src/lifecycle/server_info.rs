@@ -27,6 +27,9 @@ pub struct ServerInfo {
     /// The same as a URL, which says whether it is TLS; null where there is no address.
     #[serde(default)]
     pub url: Option<String>,
+    /// The address of the port with nothing but metrics; missing where there is none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub metrics_address: Option<String>,
     /// Its Unix socket.
     pub socket: PathBuf,
     /// Its database.
@@ -66,6 +69,7 @@ impl ServerInfo {
                 let scheme = settings.network.tls.as_ref().map_or("http", |_| "https");
                 format!("{scheme}://{address}")
             }),
+            metrics_address: None,
             socket,
             database: settings.db_path.clone(),
             log,

@@ -16,7 +16,7 @@ use session_client::{
 };
 use tracing::Level;
 
-use crate::network::Network;
+use crate::{metrics::Endpoint, network::Network};
 
 /// Settings that were given as flags, or one by one in another way.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -162,6 +162,8 @@ pub struct Settings {
     pub policies: Policies,
     /// What it bears from the network.
     pub network: Network,
+    /// Where metrics are to be had; none where they are not.
+    pub metrics: Option<Endpoint>,
     /// Keys in `config.yaml` that mean nothing.
     pub unknown_keys: Vec<UnknownKey>,
     /// What of this was told by flags and variables.
@@ -212,7 +214,10 @@ const DEFAULTS: [(&str, &str); 5] = [
 
 /// Gives all keys, and the variables that set them.
 fn variables() -> impl Iterator<Item = (&'static str, &'static str)> {
-    VARIABLES.into_iter().chain(Network::variables())
+    VARIABLES
+        .into_iter()
+        .chain(Endpoint::VARIABLES)
+        .chain(Network::variables())
 }
 
 impl Settings {
@@ -234,6 +239,7 @@ impl Settings {
         let layers = Layers::new()
             .with(Layer::defaults(Network::defaults()))
             .with(Layer::defaults(DEFAULTS))
+            .with(Layer::defaults(Endpoint::DEFAULTS))
             .with(Layer::from_file(state_folder.join("config.yaml"))?)
             .with(Layer::from_environment(variables(), &variable)?)
             .with(Layer::from_flags([
@@ -249,7 +255,7 @@ impl Settings {
                 ),
                 ("tls_key", "--tls-key", flags.tls_key),
             ]));
-        let defaulted = "every declared key but db_path has a default";
+        let defaulted = "all of these keys have a default";
         let host = layers.get_with("host", host)?.expect(defaulted).value;
         let port = layers.get::<u16>("port")?.expect(defaulted).value;
         let db_path = layers
@@ -272,6 +278,7 @@ impl Settings {
             stale_after: layers.get("stale_after")?.expect(defaulted).value,
             policies: Policies::read(&layers)?,
             network: Network::read(&layers, &state_folder)?,
+            metrics: Endpoint::read(&layers)?,
             unknown_keys: layers.unknown_keys(&known),
             told,
             state_folder,
@@ -337,7 +344,10 @@ mod tests {
         };
         let texts = |(key, text): (&str, &str)| (key.to_owned(), text.to_owned());
         assert_eq!(said("variable"), variables().map(texts).collect());
-        let defaults = DEFAULTS.into_iter().chain(Network::defaults());
+        let defaults = DEFAULTS
+            .into_iter()
+            .chain(Endpoint::DEFAULTS)
+            .chain(Network::defaults());
         assert_eq!(said("default"), defaults.map(texts).collect());
         let sections: Vec<_> = said("type")
             .into_iter()

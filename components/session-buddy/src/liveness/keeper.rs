@@ -4,14 +4,15 @@ use std::{
     collections::HashMap,
     future::Future,
     io,
+    sync::Arc,
     time::{Duration, Instant},
 };
 
 use session_model::SessionId;
 use tokio::{
-    sync::mpsc,
+    sync::{mpsc, oneshot},
     task::{JoinSet, spawn_blocking},
-    time::{Interval, MissedTickBehavior, interval},
+    time::{Interval, MissedTickBehavior, interval, interval_at},
 };
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
@@ -21,6 +22,7 @@ use super::{
     process::{self, Ends, ProcessId, Sighting},
 };
 use crate::{
+    metrics::Metrics,
     store::{Note, StoreError, Watched},
     tracker::Tracker,
 };
@@ -32,6 +34,11 @@ const LOOK_INTERVAL: Duration = Duration::from_secs(2);
 /// How often what heartbeats said is written to the rows: every minute. A crash takes back no more than that of when
 /// sessions were seen last.
 const WRITE_INTERVAL: Duration = Duration::from_secs(60);
+/// How often is counted what changes by itself or is a sum over many sessions: every minute.
+const CENSUS_INTERVAL: Duration = Duration::from_secs(60);
+/// How long after the sessions of an earlier run were called to mind the first time: 1 second, in which their processes are
+/// looked at.
+const CENSUS_AFTER: Duration = Duration::from_secs(1);
 /// Of each five files that may be open processes take at most four; the rest is for connections and the database.
 const FILES_OF_FIVE: u64 = 4;
 
@@ -43,6 +50,7 @@ const FILES_OF_FIVE: u64 = 4;
 /// When the system has no room for what waits for the ends of processes.
 pub fn spawn(
     tracker: &Tracker,
+    metrics: &Arc<Metrics>,
     gone: mpsc::Sender<SessionId>,
     stop: &CancellationToken,
 ) -> io::Result<JoinSet<()>> {
@@ -60,7 +68,10 @@ pub fn spawn(
         seen: HashMap::new(),
     };
     tasks.spawn(until(stop.clone(), watcher.run()));
-    tasks.spawn(until(stop.clone(), sweep(tracker.clone())));
+    let (recalled, is_recalled) = oneshot::channel();
+    tasks.spawn(until(stop.clone(), sweep(tracker.clone(), recalled)));
+    let census = census(tracker.clone(), Arc::clone(metrics), is_recalled);
+    tasks.spawn(until(stop.clone(), census));
     tasks.spawn(until(stop.clone(), write(tracker.clone())));
     Ok(tasks)
 }
@@ -76,12 +87,13 @@ fn every(period: Duration) -> Interval {
 }
 
 /// Calls the sessions of an earlier run to mind, then sweeps.
-async fn sweep(tracker: Tracker) {
+async fn sweep(tracker: Tracker, recalled: oneshot::Sender<()>) {
     let mut ticks = every(SWEEP_INTERVAL);
     let mut failing = Failing::default();
     while failing.is(tracker.recall().await, "Open sessions cannot be read") {
         ticks.tick().await;
     }
+    let _ = recalled.send(());
     loop {
         ticks.tick().await;
         failing.is(tracker.sweep().await, "Lost sessions cannot be closed");
@@ -94,6 +106,24 @@ async fn write(tracker: Tracker) {
     loop {
         ticks.tick().await;
         failing.is(tracker.write_signs().await, "Heartbeats cannot be written");
+    }
+}
+
+/// Counts for the metrics, so that no scrape waits for the store.
+async fn census(tracker: Tracker, metrics: Arc<Metrics>, recalled: oneshot::Receiver<()>) {
+    if recalled.await.is_err() {
+        return;
+    }
+    let mut ticks = interval_at(tokio::time::Instant::now() + CENSUS_AFTER, CENSUS_INTERVAL);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut failing = Failing::default();
+    loop {
+        ticks.tick().await;
+        let census = tracker.census().await;
+        if let Ok(census) = &census {
+            metrics.take_census(census);
+        }
+        failing.is(census, "Sessions cannot be counted for the metrics");
     }
 }
 

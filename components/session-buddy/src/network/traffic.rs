@@ -70,15 +70,35 @@ pub struct Counters {
 }
 
 impl Counters {
-    /// Gives the counts, each with its name.
-    pub fn counts(&self) -> [(&'static str, u64); 5] {
+    /// Gives the counts, each with its name and what it counts.
+    pub fn counts(&self) -> [(&'static str, &'static str, u64); 5] {
         let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         [
-            ("connections_refused", read(&self.connections_refused)),
-            ("rate_limited", read(&self.rate_limited)),
-            ("overloaded", read(&self.overloaded)),
-            ("timed_out", read(&self.timed_out)),
-            ("handshakes_failed", read(&self.handshakes_failed)),
+            (
+                "connections_refused",
+                "Connections that were closed at once, for want of room or for coming too fast",
+                read(&self.connections_refused),
+            ),
+            (
+                "rate_limited",
+                "Requests beyond a rate or a share, answered 429",
+                read(&self.rate_limited),
+            ),
+            (
+                "overloaded",
+                "Requests for which there was no room, answered 503",
+                read(&self.overloaded),
+            ),
+            (
+                "timed_out",
+                "Connections that were closed because they were too slow or said nothing",
+                read(&self.timed_out),
+            ),
+            (
+                "handshakes_failed",
+                "TLS handshakes that failed",
+                read(&self.handshakes_failed),
+            ),
         ]
     }
 }
@@ -322,7 +342,8 @@ mod tests {
         let local = [remote("127.0.0.1"), remote("127.0.0.1")];
         let places: Vec<_> = local.iter().map(|peer| traffic.connect(peer)).collect();
         assert!(places.iter().all(Result::is_ok));
-        assert_eq!(traffic.counters().counts()[0], ("connections_refused", 1));
+        let (name, _, count) = traffic.counters().counts()[0];
+        assert_eq!((name, count), ("connections_refused", 1));
     }
 
     #[test]

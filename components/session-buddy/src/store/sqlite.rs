@@ -45,9 +45,9 @@ pub use load::Loader;
 pub use place::PlaceError;
 
 use super::{
-    ActPage, ActQuery, Change, Cursor, Differing, ExportQuery, Import, ImportCount, ListQuery,
-    Note, OpenSession, Outcome, Page, SessionStore, StoreError, StoreFuture, StoreHealth, Stored,
-    checkpoint::ChainHead,
+    ActPage, ActQuery, Change, Cursor, Differing, ExportQuery, FailureKind, Import, ImportCount,
+    ListQuery, Note, OpenSession, Outcome, Page, SessionStore, StoreError, StoreFuture,
+    StoreHealth, Stored, Witness, checkpoint::ChainHead,
 };
 use crate::{
     analytics::{Findings, Question},
@@ -133,6 +133,7 @@ pub struct SqliteStore {
     writer: Mutex<Option<JoinHandle<()>>>,
     readers: Arc<Readers>,
     status: Arc<Status>,
+    witness: Arc<dyn Witness>,
     /// Held while the database is ours.
     lock: Mutex<Option<File>>,
 }
@@ -144,11 +145,29 @@ impl SqliteStore {
     ///
     /// When the file cannot be opened or made, is in use, is not ours or is newer.
     pub fn open(path: &Path, clock: &Clock) -> Result<Self, OpenError> {
+        Self::open_before(path, clock, Arc::new(()))
+    }
+
+    /// Opens the database as [`Self::open`] does, and tells a witness what becomes of it.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::open`].
+    pub fn open_before(
+        path: &Path,
+        clock: &Clock,
+        witness: Arc<dyn Witness>,
+    ) -> Result<Self, OpenError> {
         let lock = lock(path)?;
         let status = Arc::new(Status::default());
-        let writer = Writer::open(path.to_owned(), clock.now(), Arc::clone(&status))
-            .map_err(|error| verify::explained(error, path))?;
-        let readers = Readers::beside(writer.place());
+        let writer = Writer::open(
+            path.to_owned(),
+            clock.now(),
+            Arc::clone(&status),
+            Arc::clone(&witness),
+        )
+        .map_err(|error| verify::explained(error, path))?;
+        let readers = Readers::beside(writer.place(), Arc::clone(&witness));
         // With one connection open, reading goes on whatever becomes of the files.
         readers.put_back(connection::read_only(path)?);
         let (jobs, waiting) = channel();
@@ -164,6 +183,7 @@ impl SqliteStore {
             writer: Mutex::new(Some(thread)),
             readers: Arc::new(readers),
             status,
+            witness,
             lock: Mutex::new(Some(lock)),
         })
     }
@@ -228,6 +248,7 @@ impl SqliteStore {
         let job = job(reply);
         let count = job.len();
         if !self.status.queue(count) {
+            self.witness.failed(FailureKind::Overloaded);
             return Err(StoreError::Overloaded);
         }
         jobs.send(job).map_err(|_| {

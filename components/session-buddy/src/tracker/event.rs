@@ -77,6 +77,15 @@ impl EventResult {
         }
     }
 
+    /// Tells whether its session is not on record.
+    pub const fn is_not_found(&self) -> bool {
+        matches!(
+            self,
+            Self::End(SessionEndResult::NotFound { .. })
+                | Self::Heartbeat(SessionHeartbeatResult::NotFound { .. })
+        )
+    }
+
     /// Tells whether it was refused for want of a right.
     pub fn is_forbidden(&self) -> bool {
         let code = self

@@ -269,7 +269,7 @@ fn requests() -> Vec<(&'static str, Vec<u8>)> {
 }
 
 /// Requests that read back what there is.
-fn readings() -> [(&'static str, &'static str); 6] {
+fn readings() -> [(&'static str, &'static str); 7] {
     [
         ("list", "/api/sessions"),
         ("export ndjson", "/api/export?format=ndjson"),
@@ -277,6 +277,7 @@ fn readings() -> [(&'static str, &'static str); 6] {
         ("audit", "/api/audit"),
         ("violations", "/api/violations"),
         ("health", "/health"),
+        ("metrics", "/metrics"),
     ]
 }
 

@@ -102,7 +102,9 @@ fn nothing_that_others_wrote_acts_where_it_is_shown() {
         );
     }
     look("ps()", &shell(&server, "ps()").stdout);
+    look("/metrics", server.get("/metrics").text());
     for (tool, arguments) in [
+        ("get_prometheus_metrics", json!({})),
         ("list_sessions", json!({})),
         (
             "get_session",

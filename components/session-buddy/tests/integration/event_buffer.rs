@@ -111,6 +111,14 @@ fn a_server_adopts_what_dead_shells_left_before_it_began() {
     assert_eq!(record["closed_by"], "session-buddy server");
     assert!(record["end_earliest"].as_str().unwrap() <= record["end_latest"].as_str().unwrap());
     assert_eq!(status(&server)["files"], 0);
+    let scrape = crate::metrics::Scrape::of(&server);
+    let adopted = "session_buddy_spool_adoptions_total{outcome=\"delivered\"}";
+    assert_eq!(scrape.value(adopted), 2.0);
+    let ended = "session_end_total{component_name=\"billing\",status=\"success\"}";
+    assert_eq!(scrape.value(ended), 1.0);
+    let lost = "session_closed_total{cause=\"process_gone\",component_name=\"billing\"}";
+    assert_eq!(scrape.value(lost), 1.0);
+    assert_eq!(scrape.of_component("active_sessions", "billing"), 0.0);
 }
 
 #[test]

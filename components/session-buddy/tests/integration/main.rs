@@ -18,6 +18,7 @@ mod ledger;
 mod liveness;
 mod manual;
 mod mcp;
+mod metrics;
 mod network;
 mod permissions;
 mod refusals;

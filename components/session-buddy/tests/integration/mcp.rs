@@ -111,6 +111,7 @@ fn the_tools_say_what_they_do_and_what_they_answer() {
         ("end_session", &closing, "duration_seconds"),
         ("session_analytics", &reading, "p95_seconds"),
         ("list_event_schemas", &reading, "schemas"),
+        ("get_prometheus_metrics", &reading, "text"),
     ];
     assert_eq!(tools.len(), expected.len());
     for (tool, (name, hints, key)) in tools.iter().zip(expected) {

@@ -29,6 +29,9 @@ fn of_route(caller: &Caller, method: &str, path: &str, id: &str) -> String {
         _ => (&[], ""),
     };
     let answer = caller.send(method, &path, headers, body);
+    if answer.status == 200 {
+        return STATUS_OK.to_owned();
+    }
     let code = answer.json()["code"]
         .as_str()
         .unwrap_or_default()
@@ -104,7 +107,7 @@ fn with_secrets_every_caller_gets_what_its_token_says() {
     GET /health                        ok             ok             ok             ok             ok             ok             ok             ok
     GET /health/live                   ok             ok             ok             ok             ok             ok             ok             ok
     GET /health/ready                  ok             ok             ok             ok             ok             ok             ok             ok
-    GET /metrics                       -              -              -              -              -              -              -              -
+    GET /metrics                       ok             ok             ok             ok             ok             ok             ok             ok
     POST /mcp                          ok             ok             ok             ok             ok             ok             ok             ok
     POST /api/events                   TOKEN_REQUIRED ok             FORBIDDEN      ok             ok             ok             ok             ok
     GET /api/events                    TOKEN_REQUIRED FORBIDDEN      -              FORBIDDEN      FORBIDDEN      -              -              -
@@ -134,7 +137,7 @@ fn with_secrets_every_caller_gets_what_its_token_says() {
     get_session                        TOKEN_REQUIRED FORBIDDEN      ok             ok             ok             ok             ok             ok
     end_session                        TOKEN_REQUIRED FORBIDDEN      FORBIDDEN      FORBIDDEN      ok             ok             FORBIDDEN      ok
     session_analytics                  TOKEN_REQUIRED FORBIDDEN      ok             FORBIDDEN      FORBIDDEN      ok             ok             ok
-    get_prometheus_metrics             -              -              -              -              -              -              -              -
+    get_prometheus_metrics             ok             ok             ok             ok             ok             ok             ok             ok
     ");
 }
 
@@ -159,7 +162,7 @@ fn without_a_secret_the_kernel_says_who_may_read_and_close() {
     GET /health                        ok             ok             ok
     GET /health/live                   ok             ok             ok
     GET /health/ready                  ok             ok             ok
-    GET /metrics                       -              -              -
+    GET /metrics                       ok             ok             ok
     POST /mcp                          ok             ok             ok
     POST /api/events                   ok             ok             ok
     GET /api/events                    -              -              FORBIDDEN
@@ -189,7 +192,7 @@ fn without_a_secret_the_kernel_says_who_may_read_and_close() {
     get_session                        ok             ok             FORBIDDEN
     end_session                        ok             ok             FORBIDDEN
     session_analytics                  ok             ok             FORBIDDEN
-    get_prometheus_metrics             -              -              -
+    get_prometheus_metrics             ok             ok             ok
     ");
 }
 

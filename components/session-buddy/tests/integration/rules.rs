@@ -167,6 +167,7 @@ impl SessionStore for ModelStore {
                     .event
                     .heartbeat_interval_seconds
                     .map(|seconds| seconds.get()),
+                since: session.received_at(),
                 last_seen: vitals.last_seen,
                 transport: Transport::Unix,
                 address: None,

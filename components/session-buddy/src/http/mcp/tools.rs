@@ -100,6 +100,12 @@ pub(super) static ALL: LazyLock<Vec<Tool>> = LazyLock::new(|| {
             ),
             &reading,
         ),
+        tool::<Exposition>(
+            "get_prometheus_metrics",
+            "Gives the server's metrics in the text format of Prometheus.",
+            object(json!({"token": token()}), &[]),
+            &reading,
+        ),
     ]
 });
 
@@ -116,6 +122,14 @@ struct ListedSessions {
     count: u64,
     /// What to give as `cursor` for the next page; null on the last one.
     next_cursor: Option<String>,
+}
+
+/// The structured content of `get_prometheus_metrics`.
+#[derive(JsonSchema)]
+#[expect(dead_code, reason = "only its schema is used")]
+struct Exposition {
+    /// The metrics, in text format 0.0.4.
+    text: String,
 }
 
 fn tool<Output: JsonSchema>(

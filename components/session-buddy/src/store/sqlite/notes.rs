@@ -1,7 +1,7 @@
 //! What is written beside the record: what heartbeats fed, and which processes are watched.
 
 use rusqlite::{Connection, OptionalExtension, Transaction, params};
-use session_model::{Counters, SessionId, fold::Vitals};
+use session_model::{Counters, SessionId, fold::Vitals, record::began};
 
 use super::{
     rollup,
@@ -127,7 +127,7 @@ const OPEN: &str = "
     SELECT session_id, start_time, sessions.pid, heartbeat_interval_seconds, last_seen,
            origin_transport, sessions.boot_id, sessions.pid_namespace, sessions.start_ticks, sessions.pidfd_inode,
            watched.host_id, watched.boot_id, watched.pid_namespace, watched.pid, watched.start_ticks, watched.pidfd_inode,
-           origin_address
+           origin_address, created_at, skew_seconds
       FROM sessions LEFT JOIN watched USING (session_id)
      WHERE status = 'active' AND start_time >= ?1 AND (start_time, session_id) > (?1, ?2)
      ORDER BY start_time, session_id LIMIT ?3";
@@ -177,6 +177,7 @@ pub(super) fn open(
                 )
             })?,
             heartbeat_interval_seconds: row.get(3)?,
+            since: began(next.start_time, cell(row, 17)?, row.get(18)?),
             last_seen: cell(row, 4)?,
             transport: cell(row, 5)?,
             address: row.get(16)?,
@@ -193,4 +194,20 @@ pub(super) fn open(
         next,
         total: None,
     })
+}
+
+/// Components by when their first session came. What is open is found with `sessions_active`, which has few of all.
+const COUNT_OPEN: &str = "
+    SELECT component_name, coalesce(open, 0)
+      FROM (SELECT component_name, min(series) AS first FROM series GROUP BY component_name)
+      LEFT JOIN (SELECT component_name, count(*) AS open FROM sessions INDEXED BY sessions_active
+                  WHERE status = 'active' GROUP BY component_name)
+           USING (component_name)
+     ORDER BY first";
+
+/// Gives all components, and how many of their sessions are open.
+pub(super) fn count_open(connection: &Connection) -> rusqlite::Result<Vec<(String, u64)>> {
+    let mut statement = connection.prepare(COUNT_OPEN)?;
+    let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    rows.collect()
 }

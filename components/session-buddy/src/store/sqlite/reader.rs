@@ -19,7 +19,8 @@ use super::{
     writing::{instant, read_record},
 };
 use crate::store::{
-    ActCursor, ActPage, ActQuery, Cursor, ListQuery, Page, StoreError, StoreFuture, Stored, ledger,
+    ActCursor, ActPage, ActQuery, Cursor, FailureKind, ListQuery, Page, StoreError, StoreFuture,
+    Stored, Witness, ledger,
 };
 
 /// The most questions at once, each on a connection of its own. More wait.
@@ -33,14 +34,16 @@ pub(super) struct Readers {
     place: Option<Arc<Place>>,
     idle: Mutex<Vec<Connection>>,
     places: Arc<Semaphore>,
+    witness: Arc<dyn Witness>,
 }
 
 impl Readers {
     /// Reads beside a writer.
-    pub(super) fn beside(place: Arc<Place>) -> Self {
+    pub(super) fn beside(place: Arc<Place>, witness: Arc<dyn Witness>) -> Self {
         let path = place.path().to_owned();
         Self {
             place: Some(place),
+            witness,
             ..Self::alone(path)
         }
     }
@@ -52,6 +55,7 @@ impl Readers {
             place: None,
             idle: Mutex::new(Vec::new()),
             places: Arc::new(Semaphore::new(CONNECTIONS)),
+            witness: Arc::new(()),
         }
     }
 
@@ -66,6 +70,7 @@ impl Readers {
                 .acquire_owned()
                 .await
                 .map_err(|_| StoreError::Stopping)?;
+            let witness = Arc::clone(&readers.witness);
             let answer = tokio::task::spawn_blocking(move || {
                 let connection = readers.take().map_err(|error| unavailable(&error))?;
                 let answer = question(&connection).map_err(|error| unavailable(&error))?;
@@ -73,7 +78,9 @@ impl Readers {
                 drop(place);
                 Ok(answer)
             });
-            answer.await.map_err(|error| unavailable(&error))?
+            let answer = answer.await.map_err(|error| unavailable(&error));
+            let answer = answer.and_then(std::convert::identity);
+            answer.inspect_err(|_| witness.failed(FailureKind::Read))
         })
     }
 

@@ -30,7 +30,8 @@ use super::{
     writing::{Head, Left, WriteError, Writing},
 };
 use crate::store::{
-    Change, Differing, Import, ImportCount, Note, Outcome, Past, StoreError,
+    Change, Commit, Differing, FailureKind, Import, ImportCount, Note, Outcome, Past, StoreError,
+    Witness,
     checkpoint::ChainHead,
     ledger::{FORMAT, GENESIS, Header},
 };
@@ -90,6 +91,9 @@ pub(super) type ImportAnswer = Result<Result<ImportCount, Vec<Differing>>, Store
 /// What came of the changes of a job; nothing, of notes and of an act.
 pub(super) type Answer = Result<Vec<Outcome>, StoreError>;
 
+/// What came of a transaction, and, if it is committed, what is to be told of it.
+type Made<T> = (T, Option<Commit>);
+
 /// The writer: its connection while it is trusted, and how to get another.
 pub(super) struct Writer {
     place: Arc<Place>,
@@ -99,6 +103,7 @@ pub(super) struct Writer {
     index_pause: Option<Instant>,
     /// Came while a transaction was put together that it cannot be part of.
     held: Option<Job>,
+    witness: Arc<dyn Witness>,
 }
 
 impl Drop for Writer {
@@ -128,6 +133,7 @@ impl Writer {
         path: PathBuf,
         now: Timestamp,
         status: Arc<Status>,
+        witness: Arc<dyn Witness>,
     ) -> Result<Self, OpenError> {
         connection::create(&path)?;
         let mut connection = connection::read_write(&path)?;
@@ -136,12 +142,14 @@ impl Writer {
         let chain = Chain::load_or_begin(connection, now)?;
         verify::verify_end(&chain.connection, chain.key, chain.head.seq)?;
         status.reached(chain.newest());
+        witness.opened(&notes::count_open(&chain.connection)?);
         Ok(Self {
             place: Arc::new(Place::of(path)?),
             chain: Some(chain),
             status,
             index_pause: None,
             held: None,
+            witness,
         })
     }
 
@@ -252,12 +260,18 @@ impl Writer {
         match self.make(groups) {
             Ok(outcomes) => {
                 self.recovered();
+                for outcome in outcomes.iter().flatten() {
+                    if let Err(StoreError::Damaged(_)) = outcome {
+                        self.witness.failed(FailureKind::Damaged);
+                    }
+                }
                 for (reply, outcomes) in replies.into_iter().zip(outcomes) {
                     // Whoever asked may have gone; the changes are made all the same.
                     let _ = reply.send(Ok(outcomes));
                 }
             }
             Err(failure) => {
+                self.witness.failed(FailureKind::Unavailable);
                 let failure = self.failed(&failure);
                 for reply in replies {
                     let _ = reply.send(Err(StoreError::Unavailable(failure.clone())));
@@ -272,11 +286,24 @@ impl Writer {
             Ok(made) => {
                 self.recovered();
                 self.shrink();
+                self.count_open();
                 Ok(made)
             }
-            Err(failure) => Err(StoreError::Unavailable(self.failed(&failure))),
+            Err(failure) => {
+                self.witness.failed(FailureKind::Unavailable);
+                Err(StoreError::Unavailable(self.failed(&failure)))
+            }
         };
         let _ = reply.send(answer);
+    }
+
+    /// Tells how many sessions are open, as an import tells of no session by itself: none of them began or ended now.
+    fn count_open(&self) {
+        let Some(chain) = &self.chain else { return };
+        match notes::count_open(&chain.connection) {
+            Ok(open) => self.witness.opened(&open),
+            Err(error) => error!("The open sessions could not be counted: {error}"),
+        }
     }
 
     /// Gives back what a large transaction has taken of the disk for the WAL. Where a reader keeps it from that, a later
@@ -293,18 +320,25 @@ impl Writer {
         self.transact(|chain| chain.commit(groups))
     }
 
-    /// Lets the chain make a transaction. After an error the connection is not used again.
+    /// Lets the chain make a transaction, and tells of it if it is committed. After an error the connection is not used
+    /// again.
     fn transact<T>(
         &mut self,
-        transaction: impl FnOnce(&mut Chain) -> Result<T, WriteError>,
+        transaction: impl FnOnce(&mut Chain) -> Result<Made<T>, WriteError>,
     ) -> Result<T, OpenError> {
+        let began = Instant::now();
         let chain = self.usable()?;
         let made = transaction(chain);
         let newest = chain.newest();
         if made.is_err() {
             self.chain = None;
         }
-        let made = made?;
+        let (made, commit) = made?;
+        if let Some(mut commit) = commit {
+            commit.took = began.elapsed();
+            // It is made, whatever is found out next.
+            self.witness.committed(&commit);
+        }
         // The files may have gone meanwhile.
         self.place.check()?;
         self.status.reached(newest);
@@ -331,6 +365,7 @@ impl Writer {
                 connection::try_to_write(&connection)?;
                 let chain = Chain::load(connection)?.ok_or(OpenError::Foreign)?;
                 self.place.reopened()?;
+                self.witness.opened(&notes::count_open(&chain.connection)?);
                 chain
             }
         };
@@ -447,7 +482,7 @@ impl Chain {
 
     /// Writes groups in one transaction. On an error nothing of them is written. A session whose record is damaged does
     /// not keep the others from being changed.
-    fn commit(&mut self, groups: Vec<Work>) -> Result<Vec<Vec<Outcome>>, WriteError> {
+    fn commit(&mut self, groups: Vec<Work>) -> Result<Made<Vec<Vec<Outcome>>>, WriteError> {
         let transaction = self
             .connection
             .transaction_with_behavior(TransactionBehavior::Immediate)?;
@@ -477,8 +512,7 @@ impl Chain {
             .collect::<Result<_, _>>()?;
         let left = writing.finish()?;
         transaction.commit()?;
-        self.reached(&left);
-        Ok(outcomes)
+        Ok((outcomes, Some(self.reached(left))))
     }
 
     /// Writes sessions that are not there yet in one transaction.
@@ -496,7 +530,7 @@ impl Chain {
         }
         let left = writing.finish()?;
         transaction.commit()?;
-        self.reached(&left);
+        self.reached(left);
         Ok(())
     }
 
@@ -504,7 +538,7 @@ impl Chain {
     fn import(
         &mut self,
         import: Import,
-    ) -> Result<Result<ImportCount, Vec<Differing>>, WriteError> {
+    ) -> Result<Made<Result<ImportCount, Vec<Differing>>>, WriteError> {
         let transaction = self
             .connection
             .transaction_with_behavior(TransactionBehavior::Immediate)?;
@@ -519,18 +553,20 @@ impl Chain {
         let left = writing.finish()?;
         if made.is_ok() {
             transaction.commit()?;
-            self.reached(&left);
+            Ok((made, Some(self.reached(left))))
         } else {
             transaction.rollback()?;
             // What was counted of it is gone with it.
             self.journal = Journal::load(&self.connection)?;
+            Ok((made, None))
         }
-        Ok(made)
     }
 
-    fn reached(&mut self, left: &Left) {
+    /// Goes on from where a transaction has left the chain, and gives what is to be told of it.
+    fn reached(&mut self, left: Left) -> Commit {
         self.head = left.head;
         self.to_index += left.to_index;
+        left.made
     }
 
     /// Brings all that was written to the disk.

@@ -19,7 +19,8 @@ use super::{
 use crate::{
     analytics::Facts,
     store::{
-        Change, Decision, ImportedLine, Note, Outcome, Past, Standing, StoreError, Verdict,
+        Change, Commit, Decision, ImportedLine, Note, Outcome, Past, Standing, Step, StoreError,
+        Verdict,
         ledger::{self, FORMAT, Hash, Header, Salt},
     },
 };
@@ -102,6 +103,7 @@ pub(super) struct Writing<'a> {
     head: Head,
     journal: &'a mut Journal,
     to_index: u64,
+    made: Commit,
 }
 
 /// What a transaction leaves, once it is committed.
@@ -110,6 +112,8 @@ pub(super) struct Left {
     pub(super) head: Head,
     /// How many sessions it has made wait to be indexed.
     pub(super) to_index: u64,
+    /// What is to be told of it then.
+    pub(super) made: Commit,
 }
 
 impl<'a> Writing<'a> {
@@ -128,6 +132,7 @@ impl<'a> Writing<'a> {
             head,
             journal,
             to_index: 0,
+            made: Commit::default(),
         }
     }
 
@@ -137,6 +142,7 @@ impl<'a> Writing<'a> {
         Ok(Left {
             head: self.head,
             to_index: self.to_index,
+            made: self.made,
         })
     }
 
@@ -156,6 +162,7 @@ impl<'a> Writing<'a> {
         let (kind, id) = (Kind::Imported.as_str(), session.id().as_str());
         let start = self.append_payload(kind, Some(id), line.received_at, line.payload)?;
         self.insert(session, vitals, Places { start, end: None })
+            .map(drop)
     }
 
     /// Writes a session that is not there yet, with all that became of it.
@@ -172,7 +179,7 @@ impl<'a> Writing<'a> {
             end: None,
         };
         self.accept(&mut session, &mut places, records)?;
-        self.insert(&session, &vitals, places)
+        self.insert(&session, &vitals, places).map(drop)
     }
 
     /// Appends what became of a session.
@@ -192,22 +199,23 @@ impl<'a> Writing<'a> {
         Ok(())
     }
 
-    /// Writes the row of a session that is not there yet.
+    /// Writes the row of a session that is not there yet. Gives what is told of it if it begins now.
     fn insert(
         &mut self,
         session: &Session,
         vitals: &Vitals,
         places: Places,
-    ) -> Result<(), WriteError> {
+    ) -> Result<Option<Step>, WriteError> {
         let row = Row::of(session, vitals, places);
         let closed = row.record.status != SessionStatus::Active;
         let insert = if closed { &INSERT_CLOSED } else { &INSERT };
         self.count(self.chain, None, &Facts::of(&row.record))?;
         self.to_index += 1;
+        let begun = Step::between(None, &row.record);
         self.transaction
             .prepare_cached(insert)?
             .execute(params_from_iter(row.into_values()))?;
-        Ok(())
+        Ok(begun)
     }
 
     /// Writes a note.
@@ -265,12 +273,15 @@ impl<'a> Writing<'a> {
                 },
                 mut places,
             )) => {
-                let counted = Facts::of(&session.record(&before));
+                let stood = session.record(&before);
                 self.accept(&mut session, &mut places, records)?;
                 let row = Row::of(&session, &vitals.unwrap_or(before), places);
-                let now = Facts::of(&row.record);
+                let (counted, now) = (Facts::of(&stood), Facts::of(&row.record));
                 self.count(chain_of(places.start), Some(&counted), &now)?;
                 self.reindex(&id, &counted, &now)?;
+                self.made
+                    .steps
+                    .extend(Step::between(Some(&stood), &row.record));
                 self.change(row)?;
             }
             None => {
@@ -286,7 +297,8 @@ impl<'a> Writing<'a> {
                     end: None,
                 };
                 let session = Session::begin(start).ok_or(WriteError::NoStart(id))?;
-                self.insert(&session, &vitals, places)?;
+                let begun = self.insert(&session, &vitals, places)?;
+                self.made.steps.extend(begun);
             }
         }
         Ok(verdict)
@@ -365,7 +377,7 @@ impl<'a> Writing<'a> {
 
     fn append_payload(
         &mut self,
-        kind: &str,
+        kind: &'static str,
         session_id: Option<&str>,
         received_at: Timestamp,
         payload: Vec<u8>,
@@ -386,6 +398,7 @@ impl<'a> Writing<'a> {
         self.transaction
             .prepare_cached(APPEND_PAYLOAD)?
             .execute(params![key, salt, payload])?;
+        self.made.records.push(kind);
         Ok(key)
     }
 
