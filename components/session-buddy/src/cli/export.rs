@@ -41,12 +41,10 @@ pub(super) async fn run(args: Args) -> Result<(), Failure> {
     let usage = |problem: String| Failure::new(ExitStatus::Usage, problem);
     let zone = dates::zone(args.tz.as_deref()).map_err(usage)?;
     let filter = args.selection.filter(Clock::system().now(), &zone)?;
-    let format = match (args.format, args.output.as_deref().and_then(of_file)) {
-        (Some(format), _) | (None, Some(format)) => format,
-        (None, None) => {
-            let problem = "--output does not end in .csv, .json or .ndjson; say --format too";
-            return Err(usage(problem.to_owned()));
-        }
+    let of_file = args.output.as_deref().and_then(of_file);
+    let Some(format) = args.format.or(of_file) else {
+        let problem = "--output does not end in .csv, .json or .ndjson; say --format too";
+        return Err(usage(problem.to_owned()));
     };
     let name = args.output.as_ref().map(|path| path.display().to_string());
     let cannot_write = |error| cannot_write(name.as_deref(), error);

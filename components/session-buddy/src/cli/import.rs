@@ -62,7 +62,7 @@ fn open(path: &Path) -> Result<(Box<dyn Read + Send>, Option<u64>), Failure> {
     if found.is_dir() {
         return Err(cannot_read(io::ErrorKind::IsADirectory.into()));
     }
-    let size = found.is_file().then(|| found.len());
+    let size = found.is_file().then_some(found.len());
     Ok((Box::new(file), size))
 }
 
