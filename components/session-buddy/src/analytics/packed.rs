@@ -21,6 +21,11 @@ pub(crate) fn put_signed(bytes: &mut Vec<u8>, number: i64) {
 
 /// Reads a number and goes on behind it; `None` where none stands.
 pub(crate) fn take(bytes: &mut &[u8]) -> Option<u64> {
+    // Most are short.
+    if let Some((byte, rest)) = bytes.split_first().filter(|(byte, _)| **byte < 0x80) {
+        *bytes = rest;
+        return Some(u64::from(*byte));
+    }
     let mut number = 0;
     for shift in (0..u64::BITS).step_by(7) {
         let (byte, rest) = bytes.split_first()?;

@@ -4,7 +4,7 @@ use rusqlite::{Connection, OptionalExtension, params, params_from_iter, types::V
 
 use super::{
     BlockKey, ErrorKey, Grain, Key, Presence, PresenceKey, Sums, presence,
-    tables::{SUMS, SUMS_COUNT, aggregate, not_counts},
+    tables::{SUMS, SUMS_AT, SUMS_COUNT, aggregate, not_counts},
     users::{self, Block},
 };
 use crate::analytics::Aggregate;
@@ -147,7 +147,7 @@ struct Statements {
 impl Statements {
     fn of(grain: Grain) -> Self {
         let (table, time) = (grain.table(), grain.time());
-        let places = vec!["?"; 3 + SUMS_COUNT].join(", ");
+        let places = ["?"; SUMS_AT + SUMS_COUNT].join(", ");
         Self {
             one: format!(
                 "SELECT {time}, chain, series, {SUMS} FROM {table}

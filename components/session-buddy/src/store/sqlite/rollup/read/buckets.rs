@@ -25,17 +25,34 @@ impl Day {
     /// Cuts a day into quarters. One in which a bucket begins, or at whose edge the span ends, has no bucket.
     fn cut(day: i64, calendar: &Calendar, span: &Range<i64>) -> Self {
         let first_quarter = day * QUARTERS_PER_DAY;
+        let mut buckets = Vec::with_capacity(96);
         let quarters = first_quarter..first_quarter + QUARTERS_PER_DAY;
-        let bucket = |quarter| {
-            let micros = micros(quarter);
-            let inside = span.start <= micros.start && micros.end <= span.end;
-            inside.then(|| calendar.bucket_of_all(&micros)).flatten()
-        };
+        cut_into(&mut buckets, quarters, calendar, span);
         Self {
             first_quarter,
-            buckets: quarters.map(bucket).collect(),
+            buckets,
         }
     }
+}
+
+/// Halves quarters until each half lies in one bucket: zones are asked seldom, for a day has few buckets.
+fn cut_into(
+    buckets: &mut Vec<Option<Bucket>>,
+    quarters: Range<i64>,
+    calendar: &Calendar,
+    span: &Range<i64>,
+) {
+    let micros = quarters.start * QUARTER_MICROS..quarters.end * QUARTER_MICROS;
+    let inside = span.start <= micros.start && micros.end <= span.end;
+    let bucket = inside.then(|| calendar.bucket_of_all(&micros)).flatten();
+    let count = quarters.end - quarters.start;
+    if bucket.is_some() || count == 1 {
+        buckets.extend(quarters.map(|_| bucket));
+        return;
+    }
+    let middle = quarters.start + count / 2;
+    cut_into(buckets, quarters.start..middle, calendar, span);
+    cut_into(buckets, middle..quarters.end, calendar, span);
 }
 
 fn micros(quarter: i64) -> Range<i64> {
@@ -123,14 +140,21 @@ impl Asked<'_> {
     pub(super) fn unique_users(&self, calendar: &Calendar) -> rusqlite::Result<Buckets> {
         let mut users = Users::new();
         let mut in_part = BTreeSet::new();
-        self.presence(calendar, &mut users, &mut in_part)?;
         let mut day = None;
+        let mut add = |quarter: i64, user| match bucket(&mut day, quarter, calendar, &self.span) {
+            Some(bucket) => users.entry(bucket).or_default().insert(user),
+            None => drop(in_part.insert(quarter)),
+        };
         for change in self.waiting.iter().filter(|change| change.begins()) {
-            let quarter = change.quarter();
-            match bucket(&mut day, quarter, calendar, &self.span) {
-                Some(bucket) => users.entry(bucket).or_default().insert(change.user),
-                None => drop(in_part.insert(quarter)),
-            }
+            add(change.quarter(), change.user);
+        }
+        match &self.users {
+            Some(asked) => self.users(asked, &days(&self.span), |day, member, of_user| {
+                for (quarter, _) in of_user.sums.quarters.iter() {
+                    add(day * QUARTERS_PER_DAY + i64::from(quarter), member.user);
+                }
+            })?,
+            None => self.presence(calendar, &mut users, &mut in_part)?,
         }
         for quarter in in_part {
             let mut found = Vec::new();
@@ -158,10 +182,10 @@ impl Asked<'_> {
     ) -> rusqlite::Result<()> {
         const PRESENCE: &str = "
             SELECT quarter, members FROM rollup_presence WHERE quarter >= ?1 AND quarter < ?2 ORDER BY quarter";
+        let last_user = names::last_user(self.snapshot)?;
         let days = days(&self.span);
         let mut statement = self.snapshot.prepare_cached(PRESENCE)?;
         let mut rows = statement.query([days.start, days.end].map(|day| day * QUARTERS_PER_DAY))?;
-        let last_user = names::last_user(self.snapshot)?;
         let mut day = None;
         while let Some(row) = rows.next()? {
             let quarter = row.get(0)?;
@@ -180,7 +204,7 @@ impl Asked<'_> {
                 |series| self.series.contains_key(&series),
                 |_, user| {
                     sound &= user <= last_user;
-                    if sound && self.has_user(user) {
+                    if sound {
                         there.insert(user);
                     }
                 },
