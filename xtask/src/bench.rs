@@ -13,6 +13,7 @@ mod machine;
 mod prefilled;
 mod recovery;
 mod replay;
+mod scrape;
 mod shell;
 mod starts;
 mod table;
@@ -85,6 +86,8 @@ enum What {
     Hostile,
     /// How soon a dead shell is known, and what watching and leases cost
     Liveness,
+    /// Time of a scrape of `/metrics`
+    Scrape,
     All,
 }
 
@@ -163,6 +166,9 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     }
     if chosen(What::Liveness) {
         liveness::measure(&setting)?;
+    }
+    if chosen(What::Scrape) {
+        scrape::measure(&setting)?;
     }
     Ok(())
 }
