@@ -88,12 +88,19 @@ class Server:
 @contextlib.contextmanager
 def running_server():
     """A ready server, stopped at the end; killed if anything goes wrong."""
+    with server_on_fresh_home() as server:
+        server.start()
+        yield server
+        server.stop()
+
+
+@contextlib.contextmanager
+def server_on_fresh_home():
+    """A server that is still to be started; killed at the end if it runs."""
     with tempfile.TemporaryDirectory(prefix="session-buddy-") as home:
         server = Server(home)
         try:
-            server.start()
             yield server
-            server.stop()
         finally:
             if server.process and server.process.poll() is None:
                 server.process.kill()

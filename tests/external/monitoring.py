@@ -9,14 +9,15 @@ import os
 import pathlib
 import re
 import shutil
-import signal
 import subprocess
 import tempfile
 import time
 import urllib.parse
 import urllib.request
 
-from harness import ROOT, Server, check, check_equal, end_event, run_cases, running_server, start_event, wait_until
+from harness import (
+    ROOT, check, check_equal, end_event, run_cases, running_server, server_on_fresh_home, start_event, wait_until,
+)
 
 TOOLS = pathlib.Path(os.environ["PROMETHEUS_TOOLS"]).resolve()
 MONITORING = ROOT / "monitoring"
@@ -246,24 +247,18 @@ def let_a_day_end():
 
 @contextlib.contextmanager
 def crashed_and_restarted_server():
-    with tempfile.TemporaryDirectory(prefix="session-buddy-") as home:
-        server = Server(home)
-        try:
-            server.state.mkdir(mode=0o700)
-            (server.state / "config.yaml").write_text("stale_after: 1s\n")
-            server.start()
-            known_sessions(server)
-            silent_since = time.monotonic()
-            server.process.send_signal(signal.SIGKILL)
-            server.process.wait()
-            wait_until(5, "time stands still", lambda: time.monotonic() > silent_since + 1)
-            server.start()
-            yield server
-            server.stop()
-        finally:
-            if server.process and server.process.poll() is None:
-                server.process.kill()
-                server.process.wait()
+    with server_on_fresh_home() as server:
+        server.state.mkdir(mode=0o700)
+        (server.state / "config.yaml").write_text("stale_after: 1s\n")
+        server.start()
+        known_sessions(server)
+        silent_since = time.monotonic()
+        server.process.kill()
+        server.process.wait()
+        wait_until(5, "time stands still", lambda: time.monotonic() > silent_since + 1)
+        server.start()
+        yield server
+        server.stop()
 
 
 def compare(what, found, expected):

@@ -15,6 +15,7 @@ mod machine;
 mod prefilled;
 mod recovery;
 mod replay;
+mod scrape;
 mod shell;
 mod starts;
 mod table;
@@ -94,6 +95,8 @@ enum What {
     Liveness,
     /// Lists, search, analytics, export and starts on a store with years of sessions
     History,
+    /// Time of a scrape of `/metrics`
+    Scrape,
     All,
 }
 
@@ -180,6 +183,9 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     }
     if chosen(What::History) {
         history::measure(&setting)?;
+    }
+    if chosen(What::Scrape) {
+        scrape::measure(&setting)?;
     }
     Ok(())
 }

@@ -74,8 +74,8 @@ fn hermetic(report: &mut Report) -> Result<()> {
 
 fn external(report: &mut Report) -> Result<()> {
     setup::debian_packages(report)?;
-    let python = setup::venv(report)?;
     let prometheus = setup::prometheus(report)?;
+    let python = setup::venv(report)?;
     let server = workspace::session_buddy(Profile::Debug);
     let crackerjack = workspace::target().join("debug/crackerjack");
     let program = |name: &str, file: &str, limit_seconds: u32| {

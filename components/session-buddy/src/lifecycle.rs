@@ -82,6 +82,8 @@ pub enum StartError {
     Listen {
         /// The address, or the socket's path.
         address: String,
+        /// What says where to listen.
+        setting: &'static str,
         /// Who listens there already, where the system tells.
         owner: Option<PortOwner>,
         /// What the system says.
@@ -176,9 +178,11 @@ impl Server {
             .transpose()?
             .map(Arc::new);
         let tcp = match place {
-            Place::Foreground | Place::Background { .. } => {
-                Some(doors::tcp(settings.address, trust.keys.is_some())?)
-            }
+            Place::Foreground | Place::Background { .. } => Some(doors::tcp(
+                settings.address,
+                "--port",
+                trust.keys.is_some(),
+            )?),
             Place::Embedded => None,
         };
         let metrics_tcp = match &tcp {

@@ -21,13 +21,18 @@ use super::{Settings, StartError};
 /// are told nothing and ask again after seconds (TCP), or are refused (socket). The system caps it (`somaxconn`).
 const BACKLOG: u32 = 4096;
 
-/// Listens on an address: on one that other machines can reach only where they need tokens.
-pub(super) fn tcp(address: SocketAddr, wants_tokens: bool) -> Result<TcpListener, StartError> {
+/// Listens on an address that a setting tells: on one that other machines can reach only where they need tokens.
+pub(super) fn tcp(
+    address: SocketAddr,
+    setting: &'static str,
+    wants_tokens: bool,
+) -> Result<TcpListener, StartError> {
     if !address.ip().is_loopback() && !wants_tokens {
         return Err(StartError::NotLoopback(address));
     }
     listen(address).map_err(|source| StartError::Listen {
         address: address.to_string(),
+        setting,
         owner: match source.kind() {
             io::ErrorKind::AddrInUse => PortOwner::find(address),
             _ => None,
@@ -43,8 +48,11 @@ pub(super) fn metrics(
 ) -> Result<Option<TcpListener>, StartError> {
     let port = settings.metrics.as_ref().and_then(|metrics| metrics.port);
     let port = port.filter(|port| *port == 0 || *port != settings.address.port());
-    port.map(|port| tcp(SocketAddr::new(settings.address.ip(), port), wants_tokens))
-        .transpose()
+    port.map(|port| {
+        let address = SocketAddr::new(settings.address.ip(), port);
+        tcp(address, "PROMETHEUS_METRICS_PORT", wants_tokens)
+    })
+    .transpose()
 }
 
 /// Gives where a listener is, if there is one.
@@ -72,6 +80,7 @@ pub(super) fn unix(state_folder: &Path) -> Result<(UnixListener, PathBuf), Start
     let path = state_folder::socket(state_folder);
     let error = |source| StartError::Listen {
         address: path.display().to_string(),
+        setting: "SESSION_BUDDY_HOME",
         owner: None,
         source,
     };

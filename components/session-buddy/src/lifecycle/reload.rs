@@ -1,7 +1,8 @@
 //! What SIGHUP does to a server: it is told anew what it bears from the network.
 //!
 //! Certificate and key, public names and every bound are read again, all or nothing: what is wrong leaves everything as it
-//! was, and the log says why. Address, database, log level and secrets need a restart.
+//! was, and the log says why. Address, database, log level, metrics and secrets need a
+//! restart.
 
 use std::{ffi::OsString, sync::Arc};
 

@@ -243,13 +243,17 @@ fn failure(error: &StartError) -> Failure {
             failure.hint("give each a secret of its own, or unset one: the other then acts as both")
         }
         StartError::Listen {
-            owner: Some(owner), ..
+            owner: Some(owner),
+            setting,
+            ..
         } => failure.hint(format!(
-            "{owner} listens there; stop it, or choose another port with --port"
+            "{owner} listens there; stop it, or choose another port with {setting}"
         )),
-        StartError::Listen { source, .. } if is_permission(source) => {
-            failure.hint("ports below 1024 are root's; choose another with --port")
-        }
+        StartError::Listen {
+            source, setting, ..
+        } if is_permission(source) => failure.hint(format!(
+            "ports below 1024 are root's; choose another with {setting}"
+        )),
         StartError::StateFolder(_)
         | StartError::Keys(KeysError::Secret(_))
         | StartError::Listen { owner: None, .. }

@@ -86,6 +86,18 @@ fn a_port_of_their_own_has_nothing_else() {
 }
 
 #[test]
+fn a_port_that_somebody_else_has_is_named_with_what_to_change() {
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = taken.local_addr().unwrap().port().to_string();
+    let home = Home::new();
+    let mut command = home.command();
+    command.env("PROMETHEUS_METRICS_PORT", &port);
+    let ran = home.refused_as(command, "--port 0").with_code(1);
+    ran.saying(&port)
+        .saying("choose another port with PROMETHEUS_METRICS_PORT");
+}
+
+#[test]
 fn from_elsewhere_they_take_the_right_to_read_wherever_they_are() {
     let home = Home::new();
     let settings = "trusted_proxies: [127.0.0.1]\nprometheus_metrics_path: /prom/numbers\n";
