@@ -180,7 +180,7 @@ async fn a_database_of_an_older_server_is_searched_without_an_index() {
     let folder = tempfile::tempdir().unwrap();
     let path = tampered(
         folder.path(),
-        "DROP TABLE session_words; DROP TABLE search_state; DROP TABLE search_changed;
+        "DROP TABLE session_words; DROP TABLE search_state; DROP TABLE search_changed; DROP INDEX sessions_lost;
          DELETE FROM migrations WHERE name = 'search'",
     )
     .await;

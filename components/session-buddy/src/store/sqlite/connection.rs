@@ -48,7 +48,7 @@ pub(super) fn read_write(path: &Path) -> Result<Connection, OpenError> {
     connection.busy_timeout(BUSY_TIMEOUT)?;
     // Before the first change: a file of something else stays as it is.
     super::schema::check_owner(&connection)?;
-    connection.set_prepared_statement_cache_capacity(48);
+    connection.set_prepared_statement_cache_capacity(64);
     connection.pragma_update(None, "journal_mode", "WAL")?;
     connection.pragma_update(None, "synchronous", "FULL")?;
     connection.pragma_update(None, "secure_delete", "ON")?;

@@ -9,6 +9,10 @@ CREATE VIRTUAL TABLE session_words USING fts5 (words, content = '', columnsize =
 -- Words that a session has no longer are taken out of the pages, not only marked.
 INSERT INTO session_words (session_words, rank) VALUES ('secure-delete', 1);
 
+-- Pieces are merged by the writer, a little with each slice. By itself FTS5 merges up to a megabyte within one commit (measured
+-- at 200,000 sessions: 24 ms for one slice, and 6 ms this way).
+INSERT INTO session_words (session_words, rank) VALUES ('automerge', 0), ('usermerge', 8), ('crisismerge', 64);
+
 -- indexed: the last row of sessions, in the order in which they came, whose words are there.
 CREATE TABLE search_state (
     only    INTEGER PRIMARY KEY CHECK (only = 1),
@@ -22,3 +26,6 @@ CREATE TABLE search_changed (
     session_id    TEXT PRIMARY KEY,
     error_message TEXT
 ) STRICT, WITHOUT ROWID;
+
+-- Lists of what was lost: few rows of many, as of what is active.
+CREATE INDEX sessions_lost ON sessions (start_time) WHERE status = 'lost';

@@ -10,7 +10,13 @@ use crate::store::sqlite::row::cell;
 
 /// How many sessions are indexed together: enough that FTS5 has few pieces to merge, few enough that a commit behind them
 /// waits a few milliseconds.
-pub(in crate::store::sqlite) const SLICE: u64 = 512;
+pub(in crate::store::sqlite) const SLICE: u64 = 256;
+
+/// For as many sessions a page of the index is merged. Merging eight pieces into one at each of the levels that ten million
+/// sessions make takes half of that.
+const SESSIONS_PER_MERGED_PAGE: u64 = 8;
+
+const MERGE: &str = "INSERT INTO session_words (session_words, rank) VALUES ('merge', ?1)";
 
 /// Empties the index.
 pub(in crate::store::sqlite) fn clear(connection: &Connection) -> rusqlite::Result<()> {
@@ -40,6 +46,8 @@ pub(in crate::store::sqlite) fn index(
     };
     let changed = indexing.changed(slice)?;
     let new = indexing.new(slice)?;
+    let pages = (changed + new).div_ceil(SESSIONS_PER_MERGED_PAGE);
+    connection.prepare_cached(MERGE)?.execute([pages])?;
     Ok(changed + new)
 }
 

@@ -256,7 +256,7 @@ impl Candidates {
         if active || !exists(snapshot)? || waiting(snapshot)? > RECENT_MAX {
             return Ok(None);
         }
-        let mut all = Vec::new();
+        let mut all: Vec<_> = of_filter(&filter.user).into_iter().collect();
         let mut vague = false;
         if let Some(search) = &filter.search {
             all.extend(search.words().map(quoted));
@@ -266,9 +266,6 @@ impl Candidates {
                 all.extend(of_beginning(beginning, words, vague));
             }
         }
-        let users = of_filter(&filter.user);
-        vague = vague && users.is_none();
-        all.extend(users);
         if all.is_empty() {
             return Ok(None);
         }
