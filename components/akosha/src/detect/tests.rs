@@ -79,7 +79,7 @@ fn of_an_open_session_the_length_so_far_counts() {
 }
 
 #[test]
-fn the_third_long_session_is_a_habit() {
+fn a_length_that_somebody_had_before_is_not_found_again() {
     let long = |number: i64| visit("ana", number, next(number + 20), 9 * HOUR);
     let of_lengths = |found: Vec<Finding>| {
         found
