@@ -63,7 +63,9 @@ pub(super) async fn run(args: Args) -> Result<(), Failure> {
 
 /// Gives the most surprising findings of the last days.
 pub(super) async fn find(source: &SourceArgs, limit: u32, days: u32) -> Result<Table, Failure> {
-    let visits = read(&mut source.to_read().await?, days).await?;
+    // What was read stays to be seen while it is looked at, which takes seconds for a million sessions.
+    let mut progress = Progress::new();
+    let visits = read(&mut source.to_read().await?, days, &mut progress).await?;
     let (sender, found) = oneshot::channel();
     // On a thread of its own, so that nobody has to wait for it who is interrupted.
     thread::spawn(move || sender.send(detect(&visits, &Settings::default())));
@@ -75,7 +77,11 @@ pub(super) async fn find(source: &SourceArgs, limit: u32, days: u32) -> Result<T
 }
 
 /// Reads the sessions of the last days, all pages.
-async fn read(source: &mut Source, days: u32) -> Result<Vec<Visit>, Failure> {
+async fn read(
+    source: &mut Source,
+    days: u32,
+    progress: &mut Progress,
+) -> Result<Vec<Visit>, Failure> {
     let back = SignedDuration::from_hours(24 * i64::from(days));
     let filter = SessionFilter {
         after: Some(Clock::system().now().saturating_add(-back)),
@@ -83,7 +89,6 @@ async fn read(source: &mut Source, days: u32) -> Result<Vec<Visit>, Failure> {
     };
     let (mut names, mut visits) = (Names::default(), Vec::new());
     let server = names.get("");
-    let mut progress = Progress::new();
     let mut cursor = None;
     loop {
         let page = source
