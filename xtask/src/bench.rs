@@ -6,6 +6,7 @@
 mod batches;
 mod cli;
 mod components;
+mod detect;
 mod footprint;
 mod history;
 mod hostile;
@@ -97,6 +98,8 @@ enum What {
     History,
     /// Time of a scrape of `/metrics`
     Scrape,
+    /// What akosha's `detect` finds of what was planted, beside a z-score
+    Detect,
     All,
 }
 
@@ -120,7 +123,7 @@ impl Setting {
 }
 
 pub(crate) fn run(options: &Options) -> Result<()> {
-    if options.binary.is_none() {
+    if options.binary.is_none() && options.what != What::Detect {
         build(&["-p", "session-buddy"])?;
     }
     if cfg!(debug_assertions) {
@@ -140,6 +143,9 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         clients: options.clients,
         store: options.store.clone(),
     };
+    if options.what == What::Detect {
+        return detect::measure();
+    }
     machine::print(&setting.binary);
     let chosen = |what| options.what == What::All || options.what == what;
     if chosen(What::Starts) {
@@ -186,6 +192,9 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     }
     if chosen(What::Scrape) {
         scrape::measure(&setting)?;
+    }
+    if chosen(What::Detect) {
+        detect::measure()?;
     }
     Ok(())
 }

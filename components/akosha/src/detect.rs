@@ -5,13 +5,13 @@
 //!
 //! - [`Metric::Duration`] (`lengths.rs`): log lengths of the pair of user and component against its median and quartiles.
 //!   Only what is long is unusual.
-//! - [`Metric::ErrorRate`] (`failures.rs`): the share of commands that failed, beta-binomial; of senders that do not count, the share of
-//!   sessions that failed in their component within three hours.
+//! - [`Metric::ErrorRate`] (`failures.rs`): the share of commands that failed, of senders that do not count that of sessions, over three
+//!   hours of the pair and of the component, beta-binomial. One bad session is a bad hour; several are an outage.
 //! - [`Metric::StartFrequency`] (`bursts.rs`): starts of a user within [`Settings::window`], negative binomial, its mean from
 //!   the user's weekly rhythm and the habit of opening several shells at once.
-//! - [`Metric::HourOfDay`] (`hours.rs`): the time of day of the user on working days and on weekends, smoothed on a circle.
-//! - [`Metric::NewHost`], [`Metric::NewComponent`] (`novelties.rs`): how rarely the user, and anybody in this component, goes where they
-//!   never were, and how rarely to a place that so few know.
+//! - [`Metric::HourOfDay`] (`hours.rs`, `rhythm.rs`): the time of day of the user on working days and on weekends, smoothed on a circle.
+//! - [`Metric::NewHost`], [`Metric::NewComponent`] (`novelties.rs`): how rarely the user goes where they never were, and how rarely
+//!   anybody goes to a place so strange. A host of colleagues, who share another with the user, or of a quarter of all is no news.
 //!
 //! **Nothing looks ahead.** A start is compared with what began before it, a length and failures with what had ended when the session
 //! ended. What goes on, such as a burst, is one finding, which grows. Of an open session the length so far is compared.
@@ -19,7 +19,8 @@
 //! **Cold start.** Nothing is said of a user's first [`COLD_START`] sessions, which only teach. A length is compared with the component's
 //! while the user has few there. Sessions under ten minutes are never long, and fewer than five starts no burst.
 //!
-//! **A habit is not unusual.** Of a length or a burst, a third time is none any more; hours and failures are learned in a few times.
+//! **A habit is not unusual.** A length that somebody had before is not found again, nor a burst the third time; hours and failures are
+//! learned in a few times.
 
 mod bursts;
 mod episodes;
@@ -28,7 +29,10 @@ mod hours;
 mod lengths;
 mod novelties;
 mod recent;
+mod rhythm;
 mod tail;
+#[cfg(test)]
+mod tests;
 mod timeline;
 mod words;
 

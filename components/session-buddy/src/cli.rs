@@ -10,6 +10,7 @@ mod event_buffer;
 mod export;
 mod failure;
 mod import;
+mod insights;
 mod list;
 mod maintenance;
 mod man;
@@ -17,6 +18,7 @@ mod mcp;
 mod output;
 mod panel;
 mod progress;
+mod quality;
 mod report;
 mod schema;
 mod selection;
@@ -76,6 +78,10 @@ enum Command {
     Export(export::Args),
     /// Take over sessions that another server has exported
     Import(import::Args),
+    /// Tell how good the sessions of each component are and whether that changes, worst first
+    Quality(quality::Args),
+    /// Find what is unusual in the sessions of the last days and say why, the most surprising first
+    Insights(insights::Args),
     /// Look at, deliver or delete events that no server has acknowledged
     EventBuffer(event_buffer::Args),
     /// List what administrators did and what was refused to whom, newest first
@@ -168,6 +174,8 @@ fn run(command: Command) -> Result<ExitCode, Failure> {
         Command::Analytics(args) => on_runtime(analytics::run(args)),
         Command::Export(args) => on_runtime(export::run(args)),
         Command::Import(args) => on_runtime(import::run(args)),
+        Command::Quality(args) => on_runtime(quality::run(args)),
+        Command::Insights(args) => on_runtime(insights::run(args)),
         Command::EventBuffer(args) => event_buffer::run(&args),
         Command::Audit(args) => on_runtime(audit::run(args)),
         Command::Violations(args) => on_runtime(violations::run(args)),

@@ -14,6 +14,7 @@ mod escaping;
 mod event_buffer;
 mod harness;
 mod http;
+mod insights;
 mod ledger;
 mod liveness;
 mod manual;
