@@ -5,6 +5,7 @@
 
 mod batches;
 mod cli;
+mod detect;
 mod footprint;
 mod hostile;
 mod latency;
@@ -85,6 +86,8 @@ enum What {
     Hostile,
     /// How soon a dead shell is known, and what watching and leases cost
     Liveness,
+    /// What akosha's `detect` finds of what was planted, beside a z-score
+    Detect,
     All,
 }
 
@@ -107,7 +110,7 @@ impl Setting {
 }
 
 pub(crate) fn run(options: &Options) -> Result<()> {
-    if options.binary.is_none() {
+    if options.binary.is_none() && options.what != What::Detect {
         build(&["-p", "session-buddy"])?;
     }
     if cfg!(debug_assertions) {
@@ -126,6 +129,9 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         dead: options.dead,
         clients: options.clients,
     };
+    if options.what == What::Detect {
+        return detect::measure();
+    }
     machine::print(&setting.binary);
     let chosen = |what| options.what == What::All || options.what == what;
     if chosen(What::Starts) {
@@ -163,6 +169,9 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     }
     if chosen(What::Liveness) {
         liveness::measure(&setting)?;
+    }
+    if chosen(What::Detect) {
+        detect::measure()?;
     }
     Ok(())
 }

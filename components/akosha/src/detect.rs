@@ -28,7 +28,10 @@ mod hours;
 mod lengths;
 mod novelties;
 mod recent;
+mod rhythm;
 mod tail;
+#[cfg(test)]
+mod tests;
 mod timeline;
 mod words;
 

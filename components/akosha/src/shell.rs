@@ -8,6 +8,8 @@ use std::process::ExitCode;
 
 use admin_shell::{AdminShell, Builder, Context, Program, Table};
 
+pub use showing::findings;
+
 use analyses::{aggregate, detect, graph, search, trends};
 use asking::Asking;
 

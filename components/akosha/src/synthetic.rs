@@ -221,3 +221,59 @@ pub fn judge(metric: Metric, planted: &[Planted], claims: &[Claim<'_>]) -> Tally
         wrong,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_seed_decides_everything() {
+        let size = Size { users: 5, days: 30 };
+        assert_eq!(World::new(3, size), World::new(3, size));
+        assert_ne!(World::new(3, size), World::new(4, size));
+    }
+
+    #[test]
+    fn only_the_first_claim_about_an_anomaly_is_right() {
+        let ids = ["a", "b", "c", "d"].map(Name::from);
+        let planted = [(0, 2), (2, 3)].map(|(from, to)| Planted {
+            metric: Metric::Duration,
+            sessions: ids[from..to].to_vec(),
+        });
+        let claim = |metric, place: usize| Claim {
+            metric,
+            sessions: &ids[place..=place],
+        };
+        let judged = |claims: &[Claim<'_>]| judge(Metric::Duration, &planted, claims);
+        let (found, missed) = (1, 1);
+        let once = [claim(Metric::Duration, 0), claim(Metric::NewHost, 3)];
+        assert_eq!(
+            judged(&once),
+            Tally {
+                found,
+                missed,
+                wrong: 0
+            }
+        );
+        let again = [claim(Metric::Duration, 0), claim(Metric::Duration, 1)];
+        assert_eq!(
+            judged(&again),
+            Tally {
+                found,
+                missed,
+                wrong: 1
+            }
+        );
+        let beside = [claim(Metric::Duration, 3), claim(Metric::Duration, 2)];
+        assert_eq!(
+            judged(&beside),
+            Tally {
+                found,
+                missed,
+                wrong: 1
+            }
+        );
+        assert_eq!(judged(&[]).precision(), 1.0);
+        assert_eq!(judged(&beside).recall(), 0.5);
+    }
+}

@@ -8,12 +8,14 @@ pub mod dates;
 mod end;
 mod event_buffer;
 mod failure;
+mod insights;
 mod list;
 mod maintenance;
 mod man;
 mod mcp;
 mod output;
 mod panel;
+mod quality;
 mod report;
 mod selection;
 mod shell;
@@ -68,6 +70,10 @@ enum Command {
     EndSession(end::Args),
     /// Tell how many sessions there were, how long, by whom, and what failed
     Analytics(analytics::Args),
+    /// Tell how good the sessions of each component are and whether that changes, worst first
+    Quality(quality::Args),
+    /// Find what is unusual in the sessions of the last days and say why, the most surprising first
+    Insights(insights::Args),
     /// Look at, deliver or delete events that no server has acknowledged
     EventBuffer(event_buffer::Args),
     /// List what administrators did and what was refused to whom, newest first
@@ -156,6 +162,8 @@ fn run(command: Command) -> Result<ExitCode, Failure> {
         Command::ShowSession(args) => on_runtime(show::run(args)),
         Command::EndSession(args) => on_runtime(end::run(args)),
         Command::Analytics(args) => on_runtime(analytics::run(args)),
+        Command::Quality(args) => on_runtime(quality::run(args)),
+        Command::Insights(args) => on_runtime(insights::run(args)),
         Command::EventBuffer(args) => event_buffer::run(&args),
         Command::Audit(args) => on_runtime(audit::run(args)),
         Command::Violations(args) => on_runtime(violations::run(args)),

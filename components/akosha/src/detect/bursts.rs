@@ -5,8 +5,8 @@ use std::{collections::VecDeque, time::Duration};
 use super::{
     COLD_START, Finding, Metric,
     episodes::{Episode, Episodes},
-    hours::{BIN_SECONDS, BINS, Hours, Kernel, Moment},
     recent::Recent,
+    rhythm::{BIN_SECONDS, BINS, Hours, Kernel, Moment},
     tail,
     timeline::Timeline,
     words::{clock, of_before, span},
@@ -29,6 +29,8 @@ const COMPANIONS_MAX: f64 = 3.0;
 const CAUTION: f64 = 1.5;
 /// How much busy days differ from others: a standard deviation of 70 % of the mean.
 const BUSY_VARIANCE: f64 = 0.5;
+/// A start speaks for the hours around it as if nine of ten began within six hours.
+const MOST: usize = 12;
 /// How many runs of starts are remembered, and how many windows a run is long at most.
 const RUNS: usize = 200;
 const RUN_WINDOWS: i64 = 10;
@@ -38,7 +40,7 @@ const DAYS_OF_WEEK: [f64; 2] = [5.0 / 7.0, 2.0 / 7.0];
 
 pub(super) fn find(timeline: &Timeline<'_>, window: Duration, bar: f64) -> Vec<Finding> {
     let window = i64::try_from(window.as_secs()).unwrap_or(i64::MAX);
-    let kernel = Kernel::new();
+    let kernel = Kernel::of(MOST);
     let mut users: Vec<Pace> = timeline.users.iter().map(|_| Pace::new()).collect();
     let mut all = All::default();
     let mut episodes = Episodes::new(window);

@@ -58,31 +58,30 @@ pub(super) fn find(timeline: &Timeline<'_>, bar: f64) -> Vec<Finding> {
                 usual,
                 baseline.alike(session),
             );
-            let windows = [
+            let (pair, component) = (
                 &mut of_pair[session.pair],
                 &mut of_component[session.component],
-            ];
-            let judged = windows.map(|window| {
-                window.push(seen);
-                window.probability()
-            });
-            let probability = if seen.is_bad {
-                judged[0].min(judged[1])
+            );
+            pair.push(seen);
+            component.push(seen);
+            let (window, probability) = if seen.is_bad {
+                let judged = (pair.probability(), component.probability());
+                if judged.0 < judged.1 {
+                    (pair, judged.0)
+                } else {
+                    (component, judged.1)
+                }
             } else {
-                1.0
+                (component, 1.0)
             };
             if probability <= bar {
-                let window = if judged[0] < judged[1] {
-                    &of_pair[session.pair]
-                } else {
-                    &of_component[session.component]
-                };
+                let detail = Detail { usual, before };
                 episodes.add(
                     session.component,
                     session.start,
                     probability,
                     window.bad(),
-                    Detail { usual, before },
+                    detail,
                 );
             }
             if probability < tail::OUTLIER {

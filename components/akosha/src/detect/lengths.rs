@@ -12,7 +12,7 @@ use super::{
 const LONG_SECONDS_MIN: f64 = 600.0;
 /// How many newest lengths make a baseline of a user in a component, of a user, and of a component: some weeks of work.
 const OF_PAIR: usize = 200;
-const OF_MANY: usize = 1000;
+const OF_MANY: usize = 400;
 /// How many sessions of one's own weigh as much as what is usual for others.
 const LOCATION_WEIGHT: f64 = 5.0;
 const SPREAD_WEIGHT: f64 = 10.0;
@@ -22,7 +22,7 @@ const SPREAD_UNKNOWN: f64 = 1.0;
 /// What is this many spreads longer than usual is remembered as long, wherever it was.
 const LONG_SPREADS: f64 = 3.5;
 /// Degrees of freedom of Student's t: nobody knows that lengths are log-normal that far out, so tails are heavier.
-const FREEDOM: f64 = 8.0;
+const FREEDOM: f64 = 7.0;
 /// Half as long again is as long, where it is asked whether somebody does this now and then.
 const ALIKE: f64 = 0.4;
 /// Sessions of a pair that begin within two minutes say one thing together: a script that opens many teaches no length.

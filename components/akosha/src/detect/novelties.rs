@@ -30,7 +30,7 @@ const COMMON_PART: usize = 4;
 /// How many of the first users of a place are asked whether they are colleagues.
 const ASKED: usize = 50;
 /// The rate is taken to be this many times what was seen: it is that of rare things.
-const CAUTION: f64 = 2.0;
+const CAUTION: f64 = 2.5;
 /// What was unusual itself counts this much for what is usual.
 const OUTLIER_WEIGHT: f64 = 0.05;
 

@@ -100,7 +100,8 @@ pub(super) fn hits(hits: &[Hit], several_servers: bool) -> Table {
     table
 }
 
-pub(super) fn findings(findings: &[Finding]) -> Table {
+/// Gives findings as rows, in their order.
+pub fn findings(findings: &[Finding]) -> Table {
     let columns = [
         Column::new("score", "Score").kind(Kind::Number),
         Column::new("metric", "Metric"),

@@ -170,7 +170,7 @@ fn json(answer: &impl Serialize) -> std::io::Result<String> {
 }
 
 /// Gives for whom standard output is written.
-fn standard_view(zone: jiff::tz::TimeZone) -> View {
+pub(super) fn standard_view(zone: jiff::tz::TimeZone) -> View {
     let width = terminal_size::terminal_size().map(|(width, _)| usize::from(width.0));
     View {
         width: width.filter(|_| stdout().is_terminal()),

@@ -2,10 +2,13 @@
 
 use std::io::{Write, stdout};
 
+use admin_shell::Table;
+use anstream::eprintln;
+use jiff::tz::TimeZone;
 use serde::Serialize;
 use session_model::escape;
 
-use super::{ExitStatus, Failure};
+use super::{ExitStatus, Failure, analytics::standard_view};
 
 /// How it is shown.
 #[derive(Clone, Copy, Debug, clap::Args)]
@@ -21,6 +24,17 @@ pub(super) enum Format {
     Table,
     /// For programs
     Json,
+}
+
+/// Writes rows that a helper of the shell gives too, and says if there are none.
+pub(super) fn show(format: Format, table: &Table, zone: TimeZone) -> Result<(), Failure> {
+    if format == Format::Json {
+        return print_json(table);
+    }
+    if table.is_empty() {
+        eprintln!("{}", table.empty_text());
+    }
+    print(&table.for_people(&standard_view(zone)))
 }
 
 pub(super) fn print_json(value: &impl Serialize) -> Result<(), Failure> {

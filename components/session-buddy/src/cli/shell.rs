@@ -7,13 +7,16 @@ use anstream::eprintln;
 use session_model::{SessionFilter, words::SessionStatus};
 
 use super::{
-    Failure, dates, on_runtime, panel,
+    Failure, dates, insights, on_runtime, panel, quality,
     source::SourceArgs,
     table::{Columns, Line},
 };
-use crate::lifecycle::{
-    Settings,
-    background::{self, Ensured},
+use crate::{
+    analytics::request::{DAYS_MAX, bounded},
+    lifecycle::{
+        Settings,
+        background::{self, Ensured},
+    },
 };
 
 /// How long the shell waits for a server that it starts: 2 seconds.
@@ -68,6 +71,8 @@ fn shell(source: SourceArgs) -> admin_shell::Builder {
     let of_ps = source.clone();
     let of_active = source.clone();
     let of_sessions = source.clone();
+    let of_quality = source.clone();
+    let of_insights = source.clone();
     AdminShell::builder("session-buddy", env!("CARGO_PKG_VERSION"))
         .title("Session-Buddy")
         .metadata("component_type", "manager")
@@ -89,6 +94,24 @@ fn shell(source: SourceArgs) -> admin_shell::Builder {
         .helper(
             "active() - list open sessions, how long they run and whether they live",
             move |context: &Context| list(context, &of_active, &open(), Columns::Open, SHOWN_MAX),
+        )
+        .helper(
+            "quality(days=90) - tell how good the sessions of each component are and whether that changes, worst first",
+            move |context: &Context, days: i64| {
+                let days = bounded("days", &days.to_string(), DAYS_MAX).map_err(HelperError::new)?;
+                interruptible(context, quality::of_components(&of_quality, days))
+            },
+        )
+        .helper(
+            "insights(limit=10, days=90) - find what is unusual and say why, the most surprising first",
+            move |context: &Context, limit: i64, days: i64| {
+                let read = |name, number: i64, max| {
+                    bounded(name, &number.to_string(), max).map_err(HelperError::new)
+                };
+                let limit = read("limit", limit, insights::LIMIT_MAX)?;
+                let days = read("days", days, DAYS_MAX)?;
+                interruptible(context, insights::find(&of_insights, limit, days))
+            },
         )
         .magic(
             "%sessions [component] - list the newest sessions",
