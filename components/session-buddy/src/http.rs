@@ -11,6 +11,7 @@ mod guard;
 mod health;
 mod intake;
 mod listener;
+mod live;
 mod mcp;
 mod problem;
 mod stream;
@@ -28,6 +29,7 @@ pub use health::Health;
 pub use listener::{serve_tcp, serve_unix};
 pub use problem::Problem;
 
+use self::live::Feed;
 use crate::{auth::Gate, network::Traffic, tracker::Tracker};
 
 /// What the handlers share.
@@ -43,6 +45,8 @@ pub struct App {
     pub traffic: Arc<Traffic>,
     /// Places for batches of events: each may hold a megabyte, and what it is read into.
     batches: Arc<Semaphore>,
+    /// What happens, for those who follow it.
+    feed: Arc<Feed>,
 }
 
 /// The most batches of events that are worked on at once.
@@ -52,6 +56,7 @@ impl App {
     /// Puts together what the handlers share.
     pub fn new(tracker: Tracker, gate: Gate, health: Health, traffic: Traffic) -> Self {
         Self {
+            feed: Arc::new(Feed::new(tracker.clone())),
             tracker,
             gate: Arc::new(gate),
             health: Arc::new(health),
@@ -61,7 +66,7 @@ impl App {
     }
 }
 
-/// Where batches of events are sent, the only bodies that are not JSON.
+/// Where batches of events are sent, the only bodies that are not JSON, and where what happens is followed.
 const EVENTS: &str = "/api/events";
 
 /// The table of contents of the API. What each route needs stands in [`crate::auth::routes`].
@@ -71,7 +76,7 @@ pub fn router(app: App) -> Router {
         .route("/health", get(health::health))
         .route("/health/live", get(health::live))
         .route("/health/ready", get(health::health))
-        .route(EVENTS, post(events::take))
+        .route(EVENTS, get(live::follow).post(events::take))
         .route("/api/sessions", get(api::list_sessions))
         .route("/api/sessions/{id}", get(api::show_session))
         .route("/api/sessions/{id}/end", post(api::end_session))

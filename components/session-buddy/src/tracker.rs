@@ -8,6 +8,7 @@ mod analytics;
 mod change;
 mod event;
 mod hand_over;
+mod happenings;
 mod lapse;
 mod policy;
 mod recall;

@@ -15,7 +15,7 @@ use hyper_util::rt::TokioIo;
 use nix::unistd::Uid;
 use tokio::{
     net::{TcpStream, UnixStream},
-    time::timeout,
+    time::{error::Elapsed, timeout},
 };
 
 use crate::state_folder::ShortPath;
@@ -220,25 +220,58 @@ impl Connection {
     /// When the connection breaks, or the answer is too long or too late.
     pub async fn send(
         &mut self,
-        mut request: Request<Bytes>,
+        request: Request<Bytes>,
         patience: Duration,
         answer_bytes_max: usize,
     ) -> Result<Response<Bytes>, ConnectionError> {
+        let request = self.addressed(request)?;
+        let answer = exchange(&mut self.sender, request, answer_bytes_max);
+        let answer = timeout(patience, answer).await;
+        self.in_time(answer, patience)
+    }
+
+    /// Sends a request, and gives the answer once its head is there, within `patience`; its body comes as it comes. The
+    /// connection must be kept for as long.
+    ///
+    /// # Errors
+    ///
+    /// When the connection breaks, or the head is too late.
+    pub(crate) async fn open(
+        &mut self,
+        request: Request<Bytes>,
+        patience: Duration,
+    ) -> Result<Response<Incoming>, ConnectionError> {
+        let request = self.addressed(request)?;
+        let answer = timeout(patience, begin(&mut self.sender, request)).await;
+        self.in_time(answer, patience)
+    }
+
+    fn addressed(
+        &self,
+        mut request: Request<Bytes>,
+    ) -> Result<Request<Full<Bytes>>, ConnectionError> {
         let host = match &self.destination {
             Destination::Socket(_) => "localhost",
             Destination::Http(authority) | Destination::Https(authority) => authority,
         };
         let host = HeaderValue::from_str(host).map_err(|error| self.broken(error.to_string()))?;
         request.headers_mut().insert(HOST, host);
-        let answer = exchange(&mut self.sender, request.map(Full::from), answer_bytes_max);
-        match timeout(patience, answer).await {
+        Ok(request.map(Full::from))
+    }
+
+    fn in_time<T>(
+        &self,
+        answer: Result<Result<T, Box<dyn std::error::Error + Send + Sync>>, Elapsed>,
+        patience: Duration,
+    ) -> Result<T, ConnectionError> {
+        match answer {
             Ok(Ok(answer)) => Ok(answer),
             Ok(Err(error)) => Err(self.broken(error.to_string())),
             Err(_) => Err(self.broken(format!("no answer within {} s", patience.as_secs_f64()))),
         }
     }
 
-    fn broken(&self, what: String) -> ConnectionError {
+    pub(crate) fn broken(&self, what: String) -> ConnectionError {
         ConnectionError::Broken {
             destination: self.destination.clone(),
             what,
@@ -283,16 +316,24 @@ async fn exchange(
     request: Request<Full<Bytes>>,
     answer_bytes_max: usize,
 ) -> Result<Response<Bytes>, Box<dyn std::error::Error + Send + Sync>> {
-    sender.ready().await?;
-    let (head, body): (_, Incoming) = sender.send_request(request).await?.into_parts();
-    if head.status == StatusCode::SWITCHING_PROTOCOLS {
-        return Err("it switches protocols".into());
-    }
+    let (head, body) = begin(sender, request).await?.into_parts();
     let body = Limited::new(body, answer_bytes_max)
         .collect()
         .await?
         .to_bytes();
     Ok(Response::from_parts(head, body))
+}
+
+async fn begin(
+    sender: &mut SendRequest<Full<Bytes>>,
+    request: Request<Full<Bytes>>,
+) -> Result<Response<Incoming>, Box<dyn std::error::Error + Send + Sync>> {
+    sender.ready().await?;
+    let answer = sender.send_request(request).await?;
+    if answer.status() == StatusCode::SWITCHING_PROTOCOLS {
+        return Err("it switches protocols".into());
+    }
+    Ok(answer)
 }
 
 #[cfg(test)]

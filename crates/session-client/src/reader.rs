@@ -2,16 +2,17 @@
 
 use std::time::Duration;
 
-use hyper::{Method, Response, body::Bytes, header::LINK};
+use hyper::{Method, Response, StatusCode, body::Bytes, header::LINK};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
-use session_model::{ActRecord, SessionFilter, SessionRecord};
+use session_model::{ActRecord, SessionFilter, SessionRecord, Timestamp};
 
 use crate::{
     Clock, Credential,
     connection::{Ask, Connection, ConnectionError, Destination},
     problem::Problem,
     token::{Scopes, SecretError},
+    watch::Watch,
 };
 
 /// How long an answer may take: 30 seconds, since a list of everything is long.
@@ -216,6 +217,21 @@ impl Reader {
         Ok(())
     }
 
+    /// Follows what happens to sessions, over connections of its own: since `since`, else from now on. Of the filters those
+    /// count that an event says by itself: type, component, user, and the status that it led to; a server refuses others.
+    pub fn watch(&self, filter: &SessionFilter, since: Option<Timestamp>) -> Watch {
+        let pairs = filter.to_pairs().into_iter();
+        let pairs = pairs.chain(since.map(|since| ("since", since.to_string())));
+        let query: Vec<_> = pairs
+            .map(|(name, value)| format!("{name}={}", escaped(&value)))
+            .collect();
+        Watch::new(
+            self.connection.destination().clone(),
+            self.credential.clone(),
+            format!("/api/events?{}", query.join("&")),
+        )
+    }
+
     fn record(&self, body: &[u8]) -> Result<SessionRecord, ReaderError> {
         serde_json::from_slice(body).map_err(|error| self.foreign(&error))
     }
@@ -257,10 +273,18 @@ impl Reader {
         if head.status().is_success() {
             return Ok((head, body));
         }
-        match serde_json::from_slice::<Problem>(&body) {
-            Ok(problem) if !problem.code.is_empty() => Err(ReaderError::Refused(Box::new(problem))),
-            _ => Err(self.foreign(&format!("it answered {}", head.status()))),
-        }
+        Err(refused(self.connection.destination(), head.status(), &body))
+    }
+}
+
+/// Reads why a server does not do what it is asked for.
+pub(crate) fn refused(destination: &Destination, status: StatusCode, body: &[u8]) -> ReaderError {
+    match serde_json::from_slice::<Problem>(body) {
+        Ok(problem) if !problem.code.is_empty() => ReaderError::Refused(Box::new(problem)),
+        _ => ReaderError::Foreign {
+            destination: destination.clone(),
+            what: format!("it answered {status}"),
+        },
     }
 }
 

@@ -36,7 +36,7 @@ pub(super) async fn list_sessions(
 ) -> Result<Response, Problem> {
     let query = query.unwrap_or_default();
     let mut request = list_request(&query)?;
-    keep_to_component(&app, &caller, &mut request, "GET /api/sessions").await?;
+    keep_to_component(&app, &caller, &mut request.filter, "GET /api/sessions").await?;
     let listing = app.tracker.list(request).await?;
     let mut headers = HeaderMap::new();
     if let Some(next) = &listing.next {
@@ -52,17 +52,17 @@ pub(super) async fn list_sessions(
     Ok((headers, Json(listing.sessions)).into_response())
 }
 
-/// Keeps a list to the component of a caller that is bound to one.
+/// Keeps what is asked for to the component of a caller that is bound to one.
 pub(super) async fn keep_to_component(
     app: &App,
     caller: &Caller,
-    request: &mut ListRequest,
+    filter: &mut SessionFilter,
     what: &str,
 ) -> Result<(), Problem> {
     let Some(bound) = caller.component() else {
         return Ok(());
     };
-    let asked = &mut request.filter.component;
+    let asked = &mut filter.component;
     if asked.iter().any(|component| *component != bound.as_str()) {
         return Err(app
             .refuse(Refusal::Bound(bound.clone()), caller, what)

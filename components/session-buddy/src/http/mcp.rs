@@ -284,7 +284,8 @@ impl Server {
             limit,
             count: false,
         };
-        api::keep_to_component(&self.app, caller, &mut request, "tool list_sessions").await?;
+        api::keep_to_component(&self.app, caller, &mut request.filter, "tool list_sessions")
+            .await?;
         let listing = self.app.tracker.list(request).await?;
         Ok(json!({
             "count": listing.sessions.len(),

@@ -5,6 +5,7 @@
 
 pub mod compared;
 mod connection;
+mod happenings;
 mod notes;
 mod place;
 mod reader;
@@ -30,7 +31,7 @@ use std::{
 };
 
 use session_model::{Act, SessionId};
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 
 use self::{
     reader::Readers,
@@ -41,7 +42,9 @@ pub use place::PlaceError;
 
 use super::{
     ActPage, ActQuery, Change, Cursor, ListQuery, Note, OpenSession, Outcome, Page, SessionStore,
-    StoreError, StoreFuture, StoreHealth, Stored, checkpoint::ChainHead,
+    StoreError, StoreFuture, StoreHealth, Stored,
+    checkpoint::ChainHead,
+    happening::{Happenings, Sought},
 };
 use crate::{
     analytics::{Findings, Question},
@@ -281,6 +284,25 @@ impl SessionStore for SqliteStore {
             .read(move |connection| rollup::analyze(connection, &question))
     }
 
+    fn head(&self) -> watch::Receiver<Option<ChainHead>> {
+        self.status.head()
+    }
+
+    fn locate(&self, sought: Sought, head: ChainHead) -> StoreFuture<'_, Option<ChainHead>> {
+        self.readers
+            .read(move |connection| happenings::locate(connection, sought, head))
+    }
+
+    fn happenings(
+        &self,
+        after: ChainHead,
+        head: ChainHead,
+        limit: usize,
+    ) -> StoreFuture<'_, Happenings> {
+        self.readers
+            .read(move |connection| happenings::after(connection, after, head, limit))
+    }
+
     fn health(&self) -> StoreHealth {
         self.status.health()
     }
@@ -410,6 +432,25 @@ impl SessionStore for ReadOnlyStore {
     fn analyze(&self, question: Question) -> StoreFuture<'_, Findings> {
         self.0
             .read(move |connection| rollup::analyze(connection, &question))
+    }
+
+    fn head(&self) -> watch::Receiver<Option<ChainHead>> {
+        watch::channel(None).1
+    }
+
+    fn locate(&self, sought: Sought, head: ChainHead) -> StoreFuture<'_, Option<ChainHead>> {
+        self.0
+            .read(move |connection| happenings::locate(connection, sought, head))
+    }
+
+    fn happenings(
+        &self,
+        after: ChainHead,
+        head: ChainHead,
+        limit: usize,
+    ) -> StoreFuture<'_, Happenings> {
+        self.0
+            .read(move |connection| happenings::after(connection, after, head, limit))
     }
 
     fn health(&self) -> StoreHealth {

@@ -14,6 +14,7 @@ mod event_buffer;
 mod harness;
 mod http;
 mod ledger;
+mod live;
 mod liveness;
 mod manual;
 mod mcp;
