@@ -6,13 +6,14 @@ mod streams;
 mod tokens;
 
 use std::{
-    io::{BufRead, BufReader, ErrorKind, Read},
+    io::{BufRead, BufReader, ErrorKind, Read, Write},
     net::TcpStream,
+    time::Instant,
 };
 
 use serde_json::{Value, json};
 
-use crate::harness::{Headers, Server, end, request, start, with};
+use crate::harness::{Answer, DEADLINE, Headers, Server, end, request, start, with};
 
 /// A stream of events, as a client has it that knows nothing of this server.
 pub(crate) struct Events {
@@ -46,6 +47,20 @@ impl Server {
         self.follow("", &[("Last-Event-ID", id)])
     }
 
+    /// Asks for a stream that there must not be, and gives the refusal.
+    #[track_caller]
+    fn follow_refused(&self, query: &str, headers: &Headers<'_>) -> Answer {
+        let mut stream = self.tcp();
+        let asked = request("GET", &format!("/api/events{query}"), headers, "");
+        stream.write_all(&asked).unwrap();
+        let mut stream = BufReader::new(stream);
+        let mut first = String::new();
+        stream.read_line(&mut first).unwrap();
+        // One that is given never ends.
+        assert!(!first.contains(" 200 "), "it is given");
+        Answer::read(first.as_bytes().chain(stream))
+    }
+
     /// Ends session number `number`, which is on record.
     fn end(&self, id: &str) {
         let called = self.call("track_session_end", end(id));
@@ -57,7 +72,7 @@ impl Events {
     /// Asks on a connection, and waits until the stream has begun.
     pub(crate) fn on(mut stream: TcpStream, query: &str, headers: &Headers<'_>) -> Self {
         let asked = request("GET", &format!("/api/events{query}"), headers, "");
-        std::io::Write::write_all(&mut stream, &asked).unwrap();
+        stream.write_all(&asked).unwrap();
         let mut stream = BufReader::new(stream);
         let head: Vec<String> = std::iter::from_fn(|| {
             let mut line = String::new();
@@ -107,7 +122,10 @@ impl Events {
 
     /// Waits for the next event; none where the stream has ended.
     pub(crate) fn next(&mut self) -> Option<Event> {
+        let until = Instant::now() + DEADLINE;
         loop {
+            // That the server is alive it says for as long as one waits.
+            assert!(Instant::now() < until, "no event comes");
             let lines = self.block()?;
             let field = |name: &str| {
                 let found = lines.iter().find_map(|line| line.strip_prefix(name));

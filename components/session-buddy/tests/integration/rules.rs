@@ -1032,7 +1032,7 @@ fn what_happened_is_told_as_it_left_its_session_whenever_it_is_read() {
             .collect();
         let expected = [
             (Kind::Start, SessionStatus::Active, Some(1)),
-            (Kind::End, SessionStatus::Ended, Some(3_600)),
+            (Kind::End, SessionStatus::Ended, Some(3_599)),
         ];
         assert_eq!(told, expected);
         assert_eq!(begun[0].2.liveness, None);

@@ -169,7 +169,7 @@ fn what_cannot_be_gone_on_from_is_refused_by_the_name_of_its_field() {
     let own = events.last_id.clone();
     let foreign = Server::start().follow("", &[]).last_id;
     for id in ["x", "1", &own[1..], &foreign, "é"] {
-        let answer = server.send("GET", "/api/events", &[("Last-Event-ID", id)], "");
+        let answer = server.follow_refused("", &[("Last-Event-ID", id)]);
         let problem = answer.problem(400, "INVALID_CURSOR");
         assert_eq!(problem["errors"][0]["field"], "Last-Event-ID", "{id}");
     }
@@ -180,7 +180,7 @@ fn what_cannot_be_gone_on_from_is_refused_by_the_name_of_its_field() {
         ("?after=2026-01-01", "after"),
         ("?colour=red", "colour"),
     ] {
-        let answer = server.get(&format!("/api/events{query}"));
+        let answer = server.follow_refused(query, &[]);
         let problem = answer.problem(400, "INVALID_PARAMETER");
         assert_eq!(problem["errors"][0]["field"], field, "{query}");
     }
@@ -201,7 +201,7 @@ fn a_ledger_that_was_put_back_is_not_gone_on_with() {
     for other in [3, 4] {
         let server = home.clone().start();
         server.begin(start(other));
-        let answer = server.send("GET", "/api/events", &[("Last-Event-ID", &taken)], "");
+        let answer = server.follow_refused("", &[("Last-Event-ID", &taken)]);
         answer.problem(400, "INVALID_CURSOR");
         server.stop();
     }

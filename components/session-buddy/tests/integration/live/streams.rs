@@ -29,7 +29,7 @@ fn a_stream_has_no_place_of_a_request_and_there_are_so_many_of_them() {
     std::fs::write(home.file("config.yaml"), bounds).unwrap();
     let server = home.start();
     let mut streams = [server.follow("", &[]), server.follow("", &[])];
-    let refused = server.get("/api/events");
+    let refused = server.follow_refused("", &[]);
     refused.problem(503, "OVERLOADED");
     assert_eq!(refused.header("retry-after"), Some("1"));
     // Those on the socket have places of their own.
