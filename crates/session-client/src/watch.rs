@@ -9,7 +9,7 @@ use http_body_util::{BodyExt, Limited};
 use hyper::{
     Method, Request, Response,
     body::{Bytes, Incoming},
-    header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderValue},
+    header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderValue, RETRY_AFTER},
 };
 use serde::{Deserialize, de::DeserializeOwned};
 use tokio::time::{sleep, timeout};
@@ -29,6 +29,8 @@ use crate::{
 const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long a server may say nothing: 45 seconds, three times as long as ours waits before it says that it is alive.
 const SILENCE_MAX: Duration = Duration::from_secs(45);
+/// The longest time for which a server is left alone because it asks for that: a minute.
+const ASKED_MAX: Duration = Duration::from_secs(60);
 /// The most bytes of a refusal: 64 KiB.
 const REFUSAL_BYTES_MAX: usize = 64 * 1024;
 const LAST_EVENT_ID: &str = "last-event-id";
@@ -65,6 +67,8 @@ pub struct Watch {
     backoff: Backoff,
     /// How long to wait before the next connection.
     pause: Option<Duration>,
+    /// How long the server asked to be left alone.
+    asked: Duration,
     /// That it is lost was said.
     lost: bool,
 }
@@ -101,6 +105,7 @@ impl Watch {
             open: None,
             backoff: Backoff::new(),
             pause: None,
+            asked: Duration::ZERO,
             lost: false,
         }
     }
@@ -152,10 +157,15 @@ impl Watch {
 
     /// Takes note that there is no connection; gives that to be told unless it was.
     fn fail<T>(&mut self, why: String) -> Option<Seen<T>> {
-        self.open = None;
-        self.pause = Some(self.backoff.next(fastrand::f64()));
+        self.leave();
         let news = !std::mem::replace(&mut self.lost, true);
         news.then_some(Seen::Lost(why))
+    }
+
+    fn leave(&mut self) {
+        self.open = None;
+        let asked = std::mem::take(&mut self.asked);
+        self.pause = Some(asked + self.backoff.next(fastrand::f64()));
     }
 
     fn see<T: DeserializeOwned>(&mut self, frame: Frame) -> Result<Option<Seen<T>>, ReaderError> {
@@ -170,8 +180,7 @@ impl Watch {
                 let word: LastWord = self.read(&data)?;
                 if matches!(&*word.code, "TOKEN_EXPIRED" | "TOKEN_REVOKED" | "TIMEOUT") {
                     // With another token, or at another pace, it goes on; else the server says that it does not.
-                    self.open = None;
-                    self.pause = Some(self.backoff.next(fastrand::f64()));
+                    self.leave();
                     return Ok(None);
                 }
                 Ok(self.fail(word.detail))
@@ -199,6 +208,7 @@ impl Watch {
         let (head, body) = answer.into_parts();
         let head = Response::from_parts(head, ());
         if !head.status().is_success() {
+            self.asked = retry_after(&head);
             let body = timeout(
                 HEAD_TIMEOUT,
                 Limited::new(body, REFUSAL_BYTES_MAX).collect(),
@@ -283,6 +293,16 @@ impl Open {
             }
         }
     }
+}
+
+/// Reads how long a server wants to be left alone, within reason.
+fn retry_after(head: &Response<()>) -> Duration {
+    let asked = head
+        .headers()
+        .get(RETRY_AFTER)
+        .and_then(|value| value.to_str().ok());
+    let seconds = asked.and_then(|seconds| seconds.parse().ok());
+    Duration::from_secs(seconds.unwrap_or_default()).min(ASKED_MAX)
 }
 
 /// Tells whether trying again will not help.
