@@ -1,9 +1,14 @@
 //! What happens, told as it happens: `GET /api/events`.
 
 mod resuming;
+#[path = "../../../../crates/admin-shell/tests/integration/screen.rs"]
+#[expect(dead_code, reason = "it serves shells too")]
+mod screen;
 mod slowness;
 mod streams;
 mod tokens;
+mod top;
+mod watch;
 
 use std::{
     io::{BufRead, BufReader, ErrorKind, Read, Write},
