@@ -9,6 +9,8 @@ mod end;
 mod event_buffer;
 mod export;
 mod failure;
+mod glyphs;
+mod happening;
 mod import;
 mod insights;
 mod list;
@@ -27,8 +29,10 @@ mod show;
 mod source;
 mod table;
 mod token;
+mod top;
 mod verify;
 mod violations;
+mod watch;
 
 use std::{path::Path, process::ExitCode};
 
@@ -72,6 +76,10 @@ enum Command {
     ShowSession(show::Args),
     /// Close sessions by hand; their shells go on
     EndSession(end::Args),
+    /// Follow what happens to sessions, one line an event
+    Watch(watch::Args),
+    /// Look at open sessions as they come and go, on the whole screen
+    Top(top::Args),
     /// Tell how many sessions there were, how long, by whom, and what failed
     Analytics(analytics::Args),
     /// Write sessions as CSV, JSON or NDJSON, oldest first
@@ -171,6 +179,8 @@ fn run(command: Command) -> Result<ExitCode, Failure> {
         Command::ListSessions(args) => on_runtime(list::run(args)),
         Command::ShowSession(args) => on_runtime(show::run(args)),
         Command::EndSession(args) => on_runtime(end::run(args)),
+        Command::Watch(args) => on_runtime(watch::run(args)),
+        Command::Top(args) => return on_runtime(top::run(args)),
         Command::Analytics(args) => on_runtime(analytics::run(args)),
         Command::Export(args) => on_runtime(export::run(args)),
         Command::Import(args) => on_runtime(import::run(args)),

@@ -13,6 +13,7 @@ mod health;
 mod import;
 mod intake;
 mod listener;
+mod live;
 mod mcp;
 mod metrics;
 mod openapi;
@@ -36,6 +37,7 @@ pub use health::Health;
 pub use listener::{serve_tcp, serve_unix};
 pub use problem::Problem;
 
+use self::live::Feed;
 use crate::{
     auth::Gate,
     metrics::{Endpoint, Metrics},
@@ -64,6 +66,8 @@ pub struct App {
     imports: Arc<Semaphore>,
     /// Where an import is put aside.
     aside: Arc<Path>,
+    /// What happens, for those who follow it.
+    feed: Arc<Feed>,
 }
 
 /// The most batches of events that are worked on at once.
@@ -73,6 +77,7 @@ impl App {
     /// Puts together what the handlers share.
     pub fn new(tracker: Tracker, gate: Gate, health: Health, traffic: Traffic) -> Self {
         Self {
+            feed: Arc::new(Feed::new(tracker.clone())),
             metrics: Arc::new(Metrics::new(tracker.clock().now())),
             endpoint: Some(Arc::default()),
             tracker,
@@ -111,7 +116,7 @@ impl App {
     }
 }
 
-/// Where batches of events are sent, as lines of JSON.
+/// Where batches of events are sent, as lines of JSON, and where what happens is followed.
 const EVENTS: &str = "/api/events";
 /// Where sessions are imported, as lines of JSON. The only body that is not held in memory.
 const IMPORT: &str = "/api/import";
@@ -159,6 +164,7 @@ fn routes() -> Routes {
         .get("/health", health::health)
         .get("/health/live", health::live)
         .get("/health/ready", health::health)
+        .with("GET", EVENTS, get(live::follow))
         .post(EVENTS, events::take)
         .get("/api/sessions", api::list_sessions)
         .get("/api/sessions/{id}", api::show_session)

@@ -4,6 +4,7 @@
 //! it stands and decides; the store does what was decided as one step, and answers once that is on disk.
 
 pub mod checkpoint;
+pub mod happening;
 pub mod ledger;
 pub mod sqlite;
 mod witness;
@@ -15,9 +16,14 @@ use session_model::{
     Transport,
     fold::{Accepted, Vitals},
 };
+use tokio::sync::watch;
 
 pub use witness::{Commit, FailureKind, Step, Turn, Witness};
 
+use self::{
+    checkpoint::ChainHead,
+    happening::{Happenings, Sought},
+};
 use crate::analytics::{Findings, Question};
 
 /// What a call of a [`SessionStore`] gives.
@@ -105,6 +111,20 @@ pub trait SessionStore: Send + Sync {
 
     /// Answers a question about many sessions.
     fn analyze(&self, question: Question) -> StoreFuture<'_, Findings>;
+
+    /// Tells of the newest record that is on disk for good, and of each that comes after it; `None` where nobody writes.
+    fn head(&self) -> watch::Receiver<Option<ChainHead>>;
+
+    /// Finds a record up to `head` after which to read on; `None` where it is not in that chain.
+    fn locate(&self, sought: Sought, head: ChainHead) -> StoreFuture<'_, Option<ChainHead>>;
+
+    /// Gives what happened after a record, up to `head`, in the order of the ledger; of at most `limit` records.
+    fn happenings(
+        &self,
+        after: ChainHead,
+        head: ChainHead,
+        limit: usize,
+    ) -> StoreFuture<'_, Happenings>;
 
     /// Tells how the store is, without touching the disk.
     fn health(&self) -> StoreHealth;

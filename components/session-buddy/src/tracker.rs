@@ -9,6 +9,7 @@ mod census;
 mod change;
 mod event;
 mod hand_over;
+mod happenings;
 mod lapse;
 mod past;
 mod policy;

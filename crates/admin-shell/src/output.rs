@@ -18,7 +18,7 @@ use serde_json::Value;
 use session_model::escape;
 pub use session_model::escape::for_line as one_line;
 
-pub use cell::Cell;
+pub use cell::{Cell, cut, width};
 pub use csv::{cell as csv_cell, text_cell as csv_text};
 pub use record::Record;
 pub use table::{Column, Kind, Table};

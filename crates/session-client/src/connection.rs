@@ -15,7 +15,7 @@ use hyper_util::rt::TokioIo;
 use nix::unistd::Uid;
 use tokio::{
     net::{TcpStream, UnixStream},
-    time::timeout,
+    time::{error::Elapsed, timeout},
 };
 
 use crate::state_folder::ShortPath;
@@ -116,7 +116,7 @@ pub struct Connection {
 /// The body of a request: one that is there, or one that comes from somewhere.
 pub(crate) type Outgoing = UnsyncBoxBody<Bytes, io::Error>;
 
-fn whole(body: Bytes) -> Outgoing {
+pub(crate) fn whole(body: Bytes) -> Outgoing {
     Full::new(body)
         .map_err(|never| match never {})
         .boxed_unsync()
@@ -235,33 +235,24 @@ impl Connection {
     ) -> Result<Response<Bytes>, ConnectionError> {
         let request = self.addressed(request.map(whole))?;
         let answer = exchange(&mut self.sender, request, answer_bytes_max);
-        match timeout(patience, answer).await {
-            Ok(Ok(answer)) => Ok(answer),
-            Ok(Err(error)) => Err(self.broken(error.to_string())),
-            Err(_) => Err(self.late(patience)),
-        }
+        let answer = timeout(patience, answer).await;
+        self.in_time(answer, patience)
     }
 
-    /// Sends a request with whatever body, and gives the answer once its head is there; its body is the caller's to read.
+    /// Sends a request with whatever body, and gives the answer once its head is there, within `patience`; its body is the
+    /// caller's to read, and the connection must be kept for as long.
     ///
     /// # Errors
     ///
-    /// When the connection breaks, or the head does not come within `patience`.
+    /// When the connection breaks, or the head is too late.
     pub(crate) async fn begin(
         &mut self,
         request: Request<Outgoing>,
         patience: Duration,
     ) -> Result<Response<Incoming>, ConnectionError> {
         let request = self.addressed(request)?;
-        let answer = async {
-            self.sender.ready().await?;
-            self.sender.send_request(request).await
-        };
-        match timeout(patience, answer).await {
-            Ok(Ok(answer)) => Ok(answer),
-            Ok(Err(error)) => Err(self.broken(with_cause(&error))),
-            Err(_) => Err(self.late(patience)),
-        }
+        let answer = timeout(patience, begin(&mut self.sender, request)).await;
+        self.in_time(answer, patience)
     }
 
     /// Adds the name of the server.
@@ -280,6 +271,18 @@ impl Connection {
 
     pub(crate) fn late(&self, patience: Duration) -> ConnectionError {
         self.broken(format!("no answer within {} s", patience.as_secs_f64()))
+    }
+
+    fn in_time<T>(
+        &self,
+        answer: Result<Result<T, Box<dyn std::error::Error + Send + Sync>>, Elapsed>,
+        patience: Duration,
+    ) -> Result<T, ConnectionError> {
+        match answer {
+            Ok(Ok(answer)) => Ok(answer),
+            Ok(Err(error)) => Err(self.broken(error.to_string())),
+            Err(_) => Err(self.late(patience)),
+        }
     }
 
     pub(crate) fn broken(&self, what: String) -> ConnectionError {
@@ -335,16 +338,25 @@ async fn exchange(
     request: Request<Outgoing>,
     answer_bytes_max: usize,
 ) -> Result<Response<Bytes>, Box<dyn std::error::Error + Send + Sync>> {
-    sender.ready().await?;
-    let (head, body): (_, Incoming) = sender.send_request(request).await?.into_parts();
-    if head.status == StatusCode::SWITCHING_PROTOCOLS {
-        return Err("it switches protocols".into());
-    }
+    let (head, body) = begin(sender, request).await?.into_parts();
     let body = Limited::new(body, answer_bytes_max)
         .collect()
         .await?
         .to_bytes();
     Ok(Response::from_parts(head, body))
+}
+
+async fn begin(
+    sender: &mut SendRequest<Outgoing>,
+    request: Request<Outgoing>,
+) -> Result<Response<Incoming>, Box<dyn std::error::Error + Send + Sync>> {
+    sender.ready().await?;
+    let answer = sender.send_request(request).await;
+    let answer = answer.map_err(|error| with_cause(&error))?;
+    if answer.status() == StatusCode::SWITCHING_PROTOCOLS {
+        return Err("it switches protocols".into());
+    }
+    Ok(answer)
 }
 
 #[cfg(test)]

@@ -9,6 +9,7 @@
 //! - [`delivery`]: from there to a server.
 //! - [`Reader`] lists, shows and closes sessions over the server's Unix socket or over HTTP; [`Problem`] is how a server
 //!   says that it did not. [`Connection`] carries any other request.
+//! - [`Watch`] follows what happens to sessions, over breaks of the connection and of the server.
 //! - [`policy`]: what `config.yaml` asks of the shells of a component.
 //! - [`token`]: what tells a server who somebody is, and the secrets that make it.
 //! - [`state_folder`] is where server and client of one user meet.
@@ -31,6 +32,7 @@ pub mod settings;
 pub mod spool;
 pub mod state_folder;
 pub mod token;
+mod watch;
 
 pub use clock::Clock;
 pub use connection::{Connection, ConnectionError, Destination};
@@ -40,3 +42,4 @@ pub use policy::Policies;
 pub use problem::Problem;
 pub use reader::{Export, Imported, PAGE_MAX, Page, Reader, ReaderError};
 pub use settings::Settings;
+pub use watch::{Seen, Watch};

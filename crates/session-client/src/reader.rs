@@ -14,7 +14,7 @@ use hyper::{
 };
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
-use session_model::{ActRecord, SessionFilter, SessionRecord};
+use session_model::{ActRecord, SessionFilter, SessionRecord, Timestamp};
 use tokio::time::timeout;
 
 use crate::{
@@ -22,6 +22,7 @@ use crate::{
     connection::{Ask, Connection, ConnectionError, Destination, Outgoing, bearer, with_cause},
     problem::Problem,
     token::{Scopes, SecretError},
+    watch::Watch,
 };
 
 /// How long an answer may take: 30 seconds, since a list of everything is long.
@@ -335,7 +336,7 @@ impl Reader {
             return Ok(answer);
         }
         let body = self.collected(answer).await?;
-        Err(self.refused(status, &body))
+        Err(refused(self.connection.destination(), status, &body))
     }
 
     async fn collected(&self, answer: Response<Incoming>) -> Result<Bytes, ReaderError> {
@@ -347,11 +348,19 @@ impl Reader {
         }
     }
 
-    fn refused(&self, status: StatusCode, body: &[u8]) -> ReaderError {
-        match serde_json::from_slice::<Problem>(body) {
-            Ok(problem) if !problem.code.is_empty() => ReaderError::Refused(Box::new(problem)),
-            _ => self.foreign(&format!("it answered {status}")),
-        }
+    /// Follows what happens to sessions, over connections of its own: since `since`, else from now on. Of the filters those
+    /// count that an event says by itself: type, component, user, and the status that it led to; a server refuses others.
+    pub fn watch(&self, filter: &SessionFilter, since: Option<Timestamp>) -> Watch {
+        let pairs = filter.to_pairs().into_iter();
+        let pairs = pairs.chain(since.map(|since| ("since", since.to_string())));
+        let query: Vec<_> = pairs
+            .map(|(name, value)| format!("{name}={}", escaped(&value)))
+            .collect();
+        Watch::new(
+            self.connection.destination().clone(),
+            self.credential.clone(),
+            format!("/api/events?{}", query.join("&")),
+        )
     }
 
     fn record(&self, body: &[u8]) -> Result<SessionRecord, ReaderError> {
@@ -391,7 +400,7 @@ impl Reader {
         if head.status().is_success() {
             return Ok((head, body));
         }
-        Err(self.refused(head.status(), &body))
+        Err(refused(self.connection.destination(), head.status(), &body))
     }
 }
 
@@ -451,6 +460,17 @@ fn feed(
             Ok(None) => return,
             Err(error) => return parts.abort(error),
         }
+    }
+}
+
+/// Reads why a server does not do what it is asked for.
+pub(crate) fn refused(destination: &Destination, status: StatusCode, body: &[u8]) -> ReaderError {
+    match serde_json::from_slice::<Problem>(body) {
+        Ok(problem) if !problem.code.is_empty() => ReaderError::Refused(Box::new(problem)),
+        _ => ReaderError::Foreign {
+            destination: destination.clone(),
+            what: format!("it answered {status}"),
+        },
     }
 }
 

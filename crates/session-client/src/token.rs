@@ -9,7 +9,7 @@ mod secrets;
 
 use session_model::Timestamp;
 
-pub use claims::{AUDIENCE, Claims, LEEWAY_SECONDS, Scopes, UnknownScope};
+pub use claims::{AUDIENCE, Claims, LEEWAY_SECONDS, Scopes, UnknownScope, time_left};
 pub use hs256::{Header, insecure_read};
 pub use secrets::{EMITTERS_SECRET, SECRET, SecretError, Secrets, lookup};
 

@@ -191,7 +191,11 @@ impl SessionFilter {
 }
 
 /// Reads an instant, or a date, which means its first instant in UTC.
-fn instant(text: &str) -> Result<Timestamp, String> {
+///
+/// # Errors
+///
+/// What is expected, where it is neither.
+pub fn instant(text: &str) -> Result<Timestamp, String> {
     let with_time = if text.len() == 10 {
         format!("{text}T00:00:00Z")
     } else {

@@ -133,6 +133,25 @@ pub struct Accepted {
     pub fact: Fact,
 }
 
+impl Accepted {
+    /// Gives what it says of its session's life, without what heartbeats fed before it.
+    pub fn vitals(&self) -> Vitals {
+        let (last_seen, counters) = match &self.fact {
+            Fact::Start(_) => (self.received_at, Counters::default()),
+            Fact::Ended(report) => (self.received_at, report.counters.clone()),
+            Fact::Lost(loss) => (loss.last_seen, loss.counters.clone()),
+            Fact::ClosedByHand(act) => (act.last_seen, act.counters.clone()),
+            Fact::Revived(revival) => (self.received_at, Counters::from(&revival.event)),
+            Fact::Imported(imported) => return imported.vitals().clone(),
+        };
+        Vitals {
+            last_seen,
+            counters,
+            lease_expires_at: None,
+        }
+    }
+}
+
 /// What happened to a session.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Fact {

@@ -156,6 +156,9 @@ fn session_buddys_own_file_is_the_one_of_its_state_folder() {
     connections_per_address,256,the default,0,connections of an address elsewhere
     connections_per_minute,3000,the default,0,new connections of an address elsewhere in a minute
     db_path,,,0,the database; else sessions.db in the state folder
+    event_lag_max,50000,the default,0,records that an event stream may fall behind
+    event_streams_max,256,the default,0,event streams of a door
+    event_streams_per_address,16,the default,0,event streams of an address elsewhere
     header_bytes_max,32768,the default,0,bytes of the request line and headers
     header_timeout,10s,the default,0,"how long a TLS handshake, or the headers of a request, may take"
     headers_max,64,the default,0,how many headers a request may have

@@ -25,6 +25,10 @@ pub struct Token {
     pub scopes: Scopes,
     /// The one component that it is good for; none where it is good for all.
     pub component: Option<ComponentName>,
+    /// Its id, by which it can be revoked.
+    pub id: Option<String>,
+    /// When it expires, in seconds since 1970.
+    pub expires_at: i64,
 }
 
 impl Token {
@@ -34,6 +38,8 @@ impl Token {
             subject: claims.subject,
             scopes: claims.scopes,
             component: claims.component,
+            id: claims.id,
+            expires_at: claims.expires_at,
         }
     }
 
@@ -43,6 +49,8 @@ impl Token {
             subject: format!("claimed:{}", claims.subject),
             scopes: claims.scopes.within(Scopes::EMIT | Scopes::READ),
             component: claims.component,
+            id: claims.id,
+            expires_at: claims.expires_at,
         }
     }
 }

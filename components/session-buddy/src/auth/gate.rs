@@ -2,13 +2,16 @@
 
 use std::{
     collections::HashSet,
-    sync::{Arc, Mutex, PoisonError, RwLock},
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
 };
 
+use session_client::token::time_left;
 use session_model::escape::for_line;
+use tokio::sync::watch;
 use tracing::warn;
 
-use super::{Caller, Keys, Needs, Peer, Refusal, Refusals, Right, Voice, peer::is_trusted};
+use super::{Caller, Keys, Needs, Peer, Refusal, Refusals, Right, Token, Voice, peer::is_trusted};
 use crate::clock::Clock;
 
 /// Whom a server believes.
@@ -23,8 +26,8 @@ pub struct Trust {
 /// Says whether a caller may pass, and keeps count of those who may not.
 pub struct Gate {
     trust: Trust,
-    /// Ids of tokens that were revoked.
-    revoked: RwLock<HashSet<String>>,
+    /// Ids of tokens that were revoked. Who was let in for long is told of each.
+    revoked: watch::Sender<HashSet<String>>,
     refusals: Refusals,
     recorded: Mutex<Recorded>,
     clock: Clock,
@@ -45,7 +48,7 @@ impl Gate {
     pub fn new(trust: Trust, revoked: impl IntoIterator<Item = String>, clock: Clock) -> Self {
         Self {
             trust,
-            revoked: RwLock::new(revoked.into_iter().collect()),
+            revoked: watch::Sender::new(revoked.into_iter().collect()),
             refusals: Refusals::default(),
             recorded: Mutex::default(),
             clock,
@@ -92,25 +95,45 @@ impl Gate {
         let Some(keys) = &self.trust.keys else {
             return Ok(caller);
         };
-        let (token, id) = keys.verify(token, self.clock.now())?;
-        if id.is_some_and(|id| self.is_revoked(&id)) {
-            return Err(Refusal::Revoked);
-        }
+        let token = keys.verify(token, self.clock.now())?;
+        self.check_revoked(&token)?;
         Ok(Caller {
             token: Some(Arc::new(token)),
             ..caller
         })
     }
 
-    fn is_revoked(&self, id: &str) -> bool {
-        let revoked = self.revoked.read().unwrap_or_else(PoisonError::into_inner);
-        revoked.contains(id)
+    fn check_revoked(&self, token: &Token) -> Result<(), Refusal> {
+        let revoked = self.revoked.borrow();
+        if token.id.as_ref().is_some_and(|id| revoked.contains(id)) {
+            return Err(Refusal::Revoked);
+        }
+        Ok(())
     }
 
     /// Takes note that a token was revoked.
     pub fn revoke(&self, id: String) {
-        let mut revoked = self.revoked.write().unwrap_or_else(PoisonError::into_inner);
-        revoked.insert(id);
+        self.revoked.send_modify(|revoked| {
+            revoked.insert(id);
+        });
+    }
+
+    /// Tells of tokens that are revoked from now on.
+    pub fn revocations(&self) -> watch::Receiver<HashSet<String>> {
+        self.revoked.subscribe()
+    }
+
+    /// Tells for how long a caller that was let in may stay; `None` where nothing bounds it.
+    ///
+    /// # Errors
+    ///
+    /// Why it may not stay any longer.
+    pub fn stay(&self, caller: &Caller) -> Result<Option<Duration>, Refusal> {
+        let Some(token) = &caller.token else {
+            return Ok(None);
+        };
+        self.check_revoked(token)?;
+        Ok(Some(time_left(token.expires_at, self.clock.now())?))
     }
 
     /// Tells whether a caller may have what needs this. Blocks on `/proc` the first time that a TCP peer without a token

@@ -86,12 +86,8 @@ impl Keys {
             .map(Secrets::variable)
     }
 
-    /// Verifies a token; gives its id too.
-    pub(super) fn verify(
-        &self,
-        token: &str,
-        now: Timestamp,
-    ) -> Result<(Token, Option<String>), TokenError> {
+    /// Verifies a token.
+    pub(super) fn verify(&self, token: &str, now: Timestamp) -> Result<Token, TokenError> {
         let (claims, made): (_, fn(Claims) -> Token) = match self.authority.verify(token) {
             Ok(claims) => (claims, Token::of_authority),
             Err(TokenError::Signature) => {
@@ -100,9 +96,8 @@ impl Keys {
             }
             Err(error) => return Err(error),
         };
-        let mut claims = Claims::read(&claims)?;
+        let claims = Claims::read(&claims)?;
         claims.check_time(now)?;
-        let id = claims.id.take();
-        Ok((made(claims), id))
+        Ok(made(claims))
     }
 }

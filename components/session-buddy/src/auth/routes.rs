@@ -26,7 +26,7 @@ pub const ROUTES: &[(&str, &str, Needs)] = &[
     // Each tool has its own line below; what else is asked here tells only what there is.
     ("POST", "/mcp", Needs::Nothing),
     ("POST", "/api/events", Needs::Right(Right::Emit)),
-    ("GET", "/api/events", Needs::Whole(Right::Read)),
+    ("GET", "/api/events", Needs::Right(Right::Read)),
     ("GET", "/api/sessions", Needs::Right(Right::Read)),
     ("GET", "/api/sessions/{id}", Needs::Right(Right::Read)),
     ("POST", "/api/sessions/{id}/end", Needs::Close),

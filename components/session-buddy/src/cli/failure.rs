@@ -59,8 +59,7 @@ impl ExitStatus {
 
 impl From<Failure> for HelperError {
     fn from(failure: Failure) -> Self {
-        let parts = std::iter::once(failure.message).chain(failure.causes);
-        let error = Self::new(parts.collect::<Vec<_>>().join(": "));
+        let error = Self::new(failure.in_a_line());
         match failure.hint {
             Some(hint) => error.hint(hint),
             None => error,
@@ -192,6 +191,12 @@ impl Failure {
             eprintln!("hint: {}", for_line(hint));
         }
         self.exit_code.into()
+    }
+
+    /// Gives what failed and why.
+    pub(super) fn in_a_line(&self) -> String {
+        let parts = std::iter::once(&*self.message).chain(self.causes.iter().map(String::as_str));
+        parts.collect::<Vec<_>>().join(": ")
     }
 
     /// Gives the failure for the process that started this one in the background, which says it in its place.

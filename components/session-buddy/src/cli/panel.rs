@@ -9,6 +9,15 @@ use super::{dates, table};
 
 /// Renders a session.
 pub(super) fn render(session: &SessionRecord, zone: &TimeZone) -> String {
+    let mut panel = Table::new();
+    panel.load_style(presets::UTF8_FULL_CONDENSED);
+    panel.set_header([format!("Session: {}", for_line(&session.session_id))]);
+    panel.add_row([lines(session, zone).join("\n")]);
+    panel.to_string()
+}
+
+/// Gives what is known of a session, a line for each.
+pub(super) fn lines(session: &SessionRecord, zone: &TimeZone) -> Vec<String> {
     let mut lines: Vec<String> = Vec::new();
     let mut line = |name: &str, value: Option<String>| {
         if let Some(value) = value.filter(|value| !value.is_empty()) {
@@ -99,12 +108,7 @@ pub(super) fn render(session: &SessionRecord, zone: &TimeZone) -> String {
         );
     }
     line("Origin", Some(origin(session)));
-
-    let mut panel = Table::new();
-    panel.load_style(presets::UTF8_FULL_CONDENSED);
-    panel.set_header([format!("Session: {}", for_line(&session.session_id))]);
-    panel.add_row([lines.join("\n")]);
-    panel.to_string()
+    lines
 }
 
 /// A difference between clocks is worth a word above five minutes.

@@ -8,15 +8,8 @@ use super::{ExitStatus, Failure, dates};
 #[derive(Clone, Debug, Default, clap::Args)]
 #[command(next_help_heading = "Which sessions (values of one option are alternatives)")]
 pub(super) struct Selection {
-    /// Kind of session, such as admin_shell
-    #[arg(long = "type", value_name = "TYPE", value_delimiter = ',')]
-    session_type: Vec<String>,
-    /// Component whose shell it is
-    #[arg(long, value_delimiter = ',')]
-    component: Vec<String>,
-    /// Account name
-    #[arg(long, value_delimiter = ',')]
-    user: Vec<String>,
+    #[command(flatten)]
+    whose: LiveSelection,
     /// active, ended or lost
     #[arg(long, value_delimiter = ',')]
     status: Vec<String>,
@@ -38,13 +31,42 @@ pub(super) struct Selection {
     search: Option<String>,
 }
 
+/// Which sessions, by what stays as it is from their start
+#[derive(Clone, Debug, Default, clap::Args)]
+#[command(next_help_heading = "Which sessions (values of one option are alternatives)")]
+pub(super) struct LiveSelection {
+    /// Kind of session, such as admin_shell
+    #[arg(long = "type", value_name = "TYPE", value_delimiter = ',')]
+    session_type: Vec<String>,
+    /// Component whose shell it is
+    #[arg(long, value_delimiter = ',')]
+    component: Vec<String>,
+    /// Account name
+    #[arg(long, value_delimiter = ',')]
+    user: Vec<String>,
+}
+
+impl LiveSelection {
+    /// Gives the same as a selection of all sessions, of these states.
+    pub(super) fn with_status(self, status: Vec<String>) -> Selection {
+        Selection {
+            whose: self,
+            status,
+            ..Selection::default()
+        }
+    }
+}
+
 impl Selection {
     /// Tells whether anything is left out.
     pub(super) fn is_everything(&self) -> bool {
         let Self {
-            session_type,
-            component,
-            user,
+            whose:
+                LiveSelection {
+                    session_type,
+                    component,
+                    user,
+                },
             status,
             after,
             before,
@@ -75,9 +97,9 @@ impl Selection {
         };
         let (after, before) = (time("after", &self.after)?, time("before", &self.before)?);
         let filter = SessionFilter {
-            session_type: self.session_type.clone(),
-            component: self.component.clone(),
-            user: self.user.clone(),
+            session_type: self.whose.session_type.clone(),
+            component: self.whose.component.clone(),
+            user: self.whose.user.clone(),
             after,
             before,
             incomplete: self.incomplete,

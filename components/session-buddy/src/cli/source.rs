@@ -22,7 +22,7 @@ use crate::{
     clock::Clock,
     export,
     import::{ImportError, Importer, Staging},
-    lifecycle::Settings,
+    lifecycle::{Flags, Settings},
     liveness::Sender,
     store::{
         ActQuery, Differing, SessionStore, StoreError,
@@ -34,11 +34,31 @@ use crate::{
 /// Where to look
 #[derive(Clone, Debug, Default, clap::Args)]
 pub(super) struct SourceArgs {
+    #[command(flatten)]
+    server: ServerArgs,
+    #[command(flatten)]
+    database: DatabaseArgs,
+}
+
+/// Which server to ask
+#[derive(Clone, Debug, Default, clap::Args)]
+pub(super) struct ServerArgs {
     /// Server to ask, as http://HOST:PORT, https://HOST:PORT or unix:PATH [default: the socket in the state folder]
     #[arg(long, value_name = "URL", help_heading = "Where")]
     server: Option<Destination>,
-    #[command(flatten)]
-    database: DatabaseArgs,
+}
+
+impl ServerArgs {
+    /// Connects to a server that must be there.
+    pub(super) async fn connect(&self) -> Result<Reader, Failure> {
+        match &self.server {
+            Some(destination) => connect(destination.clone()).await,
+            None => {
+                let socket = super::settings(Flags::default())?.socket();
+                Ok(Reader::connect(Destination::Socket(socket)).await?)
+            }
+        }
+    }
 }
 
 /// Where sessions are.
@@ -52,7 +72,7 @@ pub(super) enum Source {
 impl SourceArgs {
     /// Tells whether a server was named.
     pub(super) const fn names_a_server(&self) -> bool {
-        self.server.is_some()
+        self.server.server.is_some()
     }
 
     /// Reads the settings that tell where server and database are.
@@ -86,8 +106,8 @@ impl SourceArgs {
 
     /// Connects to the server; `None` where none was named and none runs.
     async fn reader(&self, settings: &Settings) -> Result<Option<Reader>, Failure> {
-        if let Some(destination) = &self.server {
-            return Ok(Some(connect(destination.clone()).await?));
+        if self.names_a_server() {
+            return Ok(Some(self.server.connect().await?));
         }
         match Reader::connect(Destination::Socket(settings.socket())).await {
             Ok(reader) => Ok(Some(reader)),

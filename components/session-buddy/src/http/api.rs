@@ -50,7 +50,7 @@ pub(super) async fn list_sessions(
     Ok((headers, Json(listing.sessions)).into_response())
 }
 
-/// Keeps a filter to the component of a caller that is bound to one.
+/// Keeps what is asked for to the component of a caller that is bound to one.
 pub(super) async fn keep_to_component(
     app: &App,
     caller: &Caller,

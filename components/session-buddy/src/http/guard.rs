@@ -52,8 +52,10 @@ async fn answer(app: App, request: Request, next: Next) -> Response {
     match admit(&app, request, peer).await {
         Ok((request, _held)) => {
             let mut answer = next.run(request).await;
-            // It is taken until the answer is sent.
-            answer.extensions_mut().insert(Arc::new(place));
+            // It is taken until the answer is sent. An answer that never ends has brought a place of another kind.
+            answer
+                .extensions_mut()
+                .get_or_insert_with(|| Arc::new(place));
             answer
         }
         Err(problem) => {

@@ -97,6 +97,11 @@ impl Health {
         !self.stopping.is_cancelled() && store.failure.is_none()
     }
 
+    /// Tells when the server no longer accepts events.
+    pub(super) const fn stopping(&self) -> &tokio_util::sync::CancellationToken {
+        &self.stopping
+    }
+
     pub(super) fn report(&self, store: &StoreHealth) -> HealthReport {
         let stopping = self.stopping.is_cancelled();
         let accepting = self.accepts(store);

@@ -107,6 +107,14 @@ impl Problem {
         }
     }
 
+    /// Says that a stream of events is not taken as fast as they happen.
+    pub(super) fn too_slow(behind: u64) -> Self {
+        let detail = format!(
+            "what happens is not taken fast enough: {behind} records of the ledger wait; go on from the last id, at your own pace"
+        );
+        Self::new(ErrorCode::Timeout, detail)
+    }
+
     /// Gives the stable code.
     pub fn code(&self) -> ErrorCode {
         self.0.code

@@ -3,7 +3,8 @@
 //! HTTP's library reads and writes; this stands between it and the connection, and fails a read or a write whose time is
 //! over, upon which the library closes. Between two requests that is the idle time; from the first byte of a request until
 //! its headers are there the header time, however many bytes trickle in; while a request is worked on there is none, since
-//! its body has a time of its own. An answer must be taken at some speed.
+//! its body has a time of its own. An answer must be taken at some speed: of that only the time counts in which it is there
+//! to be taken, so a stream of events may be silent for as long as nothing happens.
 
 use std::{
     future::Future,
@@ -112,7 +113,8 @@ impl<S> Paced<S> {
             writing: Timer(None),
             stall: Stall {
                 turn: 0,
-                until: None,
+                waiting_since: None,
+                left: limits.write_timeout,
                 timeout: limits.write_timeout,
                 bytes_per_second_min: limits.bytes_per_second_min,
             },
@@ -167,8 +169,10 @@ impl<S> Paced<S> {
 struct Stall {
     /// Of which request.
     turn: u64,
-    /// None while all was taken at once.
-    until: Option<Instant>,
+    /// Since when it is not taken; none while all was taken.
+    waiting_since: Option<Instant>,
+    /// How long it may not be taken yet.
+    left: Duration,
     timeout: Duration,
     bytes_per_second_min: u64,
 }
@@ -176,24 +180,24 @@ struct Stall {
 impl Stall {
     fn begin(&mut self, turn: u64) {
         if self.turn != turn {
-            (self.turn, self.until) = (turn, None);
+            (self.turn, self.waiting_since, self.left) = (turn, None, self.timeout);
         }
     }
 
     /// Each byte that is taken gives the time that it may take, and never more than was given at first.
     fn taken(&mut self, turn: u64, bytes: usize, now: Instant) {
         self.begin(turn);
-        if let Some(until) = self.until {
-            let bytes = u64::try_from(bytes).unwrap_or(u64::MAX);
-            let earned = bytes.saturating_mul(1_000_000) / self.bytes_per_second_min;
-            let earned = Duration::from_micros(earned.min(3_600_000_000));
-            self.until = Some((until + earned).min(now + self.timeout));
-        }
+        let waited = self.waiting_since.take().map(|since| now - since);
+        let bytes = u64::try_from(bytes).unwrap_or(u64::MAX);
+        let earned = bytes.saturating_mul(1_000_000) / self.bytes_per_second_min;
+        let earned = Duration::from_micros(earned.min(3_600_000_000));
+        let left = self.left.saturating_sub(waited.unwrap_or_default());
+        self.left = (left + earned).min(self.timeout);
     }
 
     fn deadline(&mut self, turn: u64, now: Instant) -> Instant {
         self.begin(turn);
-        *self.until.get_or_insert(now + self.timeout)
+        *self.waiting_since.get_or_insert(now) + self.left
     }
 }
 
@@ -359,6 +363,25 @@ mod tests {
         assert!((30..32).contains(&after), "{after}");
         drop(stream);
         sip.await.unwrap();
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn of_an_endless_answer_only_the_time_counts_in_which_it_is_not_taken() {
+        let (mut stream, _, mut far) = paced(64);
+        let mut taken = [0; 128];
+        for _ in 0..10 {
+            // Two seconds late each time, and then nothing happens for an hour.
+            let late = async {
+                tokio::time::sleep(Duration::from_secs(2)).await;
+                far.read_exact(&mut taken).await.unwrap();
+            };
+            let (written, ()) = tokio::join!(stream.write_all(&[0; 128]), late);
+            written.unwrap();
+            tokio::time::sleep(Duration::from_secs(3600)).await;
+        }
+        let (written, after) = seconds(stream.write_all(&[0; 128])).await;
+        assert_eq!(written.unwrap_err().kind(), io::ErrorKind::TimedOut);
+        assert_eq!(after, 10, "what it has waited before is not forgotten");
     }
 
     #[tokio::test(start_paused = true)]

@@ -34,6 +34,11 @@ pub struct Place {
 }
 
 impl Crowd {
+    /// Counts those who are here.
+    pub(super) fn len(&self) -> usize {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).all
+    }
+
     /// Takes a place. An address is named where it is bounded for itself.
     pub(super) fn enter(
         self: &Arc<Self>,
@@ -94,7 +99,8 @@ mod tests {
         drop(first);
         assert!(crowd.0.lock().unwrap().by_address.is_empty());
         let again = enter(address).unwrap();
+        assert_eq!(crowd.len(), 3);
         drop((others, again));
-        assert_eq!(crowd.0.lock().unwrap().all, 0);
+        assert_eq!(crowd.len(), 0);
     }
 }

@@ -50,6 +50,12 @@ pub struct Limits {
     pub bad_token_rate: Rate,
     /// How long an answer of 429 is held back, so that whoever does not wait is made to.
     pub refusal_delay: Duration,
+    /// The most event streams of a door.
+    pub event_streams_max: usize,
+    /// The most event streams of an address elsewhere.
+    pub event_streams_per_address: usize,
+    /// How many records of the ledger an event stream that was up to date may fall behind.
+    pub event_lag_max: u64,
 }
 
 /// A bound as people set it.
@@ -121,6 +127,9 @@ pub(super) const BOUNDS: &[Bound] = &[
     number("bad_tokens_per_minute", "SESSION_BUDDY_BAD_TOKENS_PER_MINUTE", "60", 1..=COUNT_MAX),
     number("bad_tokens_burst", "SESSION_BUDDY_BAD_TOKENS_BURST", "100", 1..=COUNT_MAX),
     time("refusal_delay", "SESSION_BUDDY_REFUSAL_DELAY", "1s", 0..=10_000),
+    number("event_streams_max", "SESSION_BUDDY_EVENT_STREAMS_MAX", "256", 1..=COUNT_MAX),
+    number("event_streams_per_address", "SESSION_BUDDY_EVENT_STREAMS_PER_ADDRESS", "16", 1..=COUNT_MAX),
+    number("event_lag_max", "SESSION_BUDDY_EVENT_LAG_MAX", "50000", 1..=1_000_000_000),
 ];
 
 impl Limits {
@@ -161,6 +170,9 @@ impl Limits {
                 burst: value("bad_tokens_burst")?,
             },
             refusal_delay: time("refusal_delay")?,
+            event_streams_max: count("event_streams_max")?,
+            event_streams_per_address: count("event_streams_per_address")?,
+            event_lag_max: value("event_lag_max")?,
         })
     }
 }

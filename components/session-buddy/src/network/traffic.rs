@@ -34,6 +34,15 @@ pub enum Full {
     TooMuch(Duration),
 }
 
+impl From<Excess> for Full {
+    fn from(excess: Excess) -> Self {
+        match excess {
+            Excess::All => Self::Overloaded,
+            Excess::Address => Self::TooMuch(Duration::from_secs(1)),
+        }
+    }
+}
+
 /// Who takes how much just now, and within which bounds.
 #[derive(Debug)]
 pub struct Traffic {
@@ -51,6 +60,7 @@ pub struct Traffic {
 struct DoorTraffic {
     connections: Arc<Crowd>,
     requests: Arc<Crowd>,
+    streams: Arc<Crowd>,
     body_bytes: Arc<AtomicUsize>,
 }
 
@@ -185,8 +195,7 @@ impl Traffic {
                 None => return Ok(place),
                 Some(wait) => Full::TooMuch(wait),
             },
-            (Err(Excess::Address), _) => Full::TooMuch(Duration::from_secs(1)),
-            (Err(Excess::All), _) => Full::Overloaded,
+            (Err(excess), _) => excess.into(),
         };
         count(&self.counters.connections_refused);
         Err(refused)
@@ -204,10 +213,27 @@ impl Traffic {
             limits.requests_max,
             limits.requests_per_address,
         );
-        entered.map_err(|excess| match excess {
-            Excess::All => Full::Overloaded,
-            Excess::Address => Full::TooMuch(Duration::from_secs(1)),
-        })
+        entered.map_err(Full::from)
+    }
+
+    /// Takes a place for a stream of events, in the place of its request.
+    ///
+    /// # Errors
+    ///
+    /// When there is no room for it.
+    pub fn follow(&self, peer: &Peer) -> Result<Place, Full> {
+        let limits = &self.network().limits;
+        let entered = self.door(peer.door()).streams.enter(
+            bounded_address(peer),
+            limits.event_streams_max,
+            limits.event_streams_per_address,
+        );
+        entered.map_err(Full::from)
+    }
+
+    /// Counts the streams of events that are open.
+    pub fn open_streams(&self) -> usize {
+        self.socket.streams.len() + self.tcp.streams.len()
     }
 
     /// Takes a request out of what somebody may ask.
@@ -357,6 +383,29 @@ mod tests {
             Full::Overloaded
         );
         assert!(traffic.enter(&Peer::stdio()).is_ok());
+    }
+
+    #[test]
+    fn streams_have_places_of_their_own_and_are_counted() {
+        let mut network = Network::default();
+        network.limits.event_streams_max = 2;
+        network.limits.event_streams_per_address = 1;
+        let traffic = Traffic::new(network);
+        let first = traffic.follow(&remote("192.0.2.7")).unwrap();
+        assert!(matches!(
+            traffic.follow(&remote("192.0.2.7")),
+            Err(Full::TooMuch(_))
+        ));
+        let second = traffic.follow(&remote("127.0.0.1")).unwrap();
+        assert_eq!(
+            traffic.follow(&remote("127.0.0.1")).unwrap_err(),
+            Full::Overloaded
+        );
+        assert!(traffic.enter(&remote("192.0.2.7")).is_ok());
+        let third = traffic.follow(&Peer::stdio()).unwrap();
+        assert_eq!(traffic.open_streams(), 3);
+        drop((first, second, third));
+        assert_eq!(traffic.open_streams(), 0);
     }
 
     #[test]

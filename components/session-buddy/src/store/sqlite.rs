@@ -6,6 +6,7 @@
 pub mod compared;
 mod connection;
 mod export;
+mod happenings;
 mod import;
 mod load;
 mod notes;
@@ -34,7 +35,7 @@ use std::{
 };
 
 use session_model::{Act, SessionId};
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 
 use self::{
     reader::Readers,
@@ -47,7 +48,9 @@ pub use place::PlaceError;
 use super::{
     ActPage, ActQuery, Change, Cursor, Differing, ExportQuery, FailureKind, Import, ImportCount,
     ListQuery, Note, OpenSession, Outcome, Page, SessionStore, StoreError, StoreFuture,
-    StoreHealth, Stored, Witness, checkpoint::ChainHead,
+    StoreHealth, Stored, Witness,
+    checkpoint::ChainHead,
+    happening::{Happenings, Sought},
 };
 use crate::{
     analytics::{Findings, Question},
@@ -350,6 +353,25 @@ impl SessionStore for SqliteStore {
             .read(move |connection| rollup::analyze(connection, &question))
     }
 
+    fn head(&self) -> watch::Receiver<Option<ChainHead>> {
+        self.status.head()
+    }
+
+    fn locate(&self, sought: Sought, head: ChainHead) -> StoreFuture<'_, Option<ChainHead>> {
+        self.readers
+            .read(move |connection| happenings::locate(connection, sought, head))
+    }
+
+    fn happenings(
+        &self,
+        after: ChainHead,
+        head: ChainHead,
+        limit: usize,
+    ) -> StoreFuture<'_, Happenings> {
+        self.readers
+            .read(move |connection| happenings::after(connection, after, head, limit))
+    }
+
     fn health(&self) -> StoreHealth {
         self.status.health()
     }
@@ -488,6 +510,25 @@ impl SessionStore for ReadOnlyStore {
     fn analyze(&self, question: Question) -> StoreFuture<'_, Findings> {
         self.0
             .read(move |connection| rollup::analyze(connection, &question))
+    }
+
+    fn head(&self) -> watch::Receiver<Option<ChainHead>> {
+        watch::channel(None).1
+    }
+
+    fn locate(&self, sought: Sought, head: ChainHead) -> StoreFuture<'_, Option<ChainHead>> {
+        self.0
+            .read(move |connection| happenings::locate(connection, sought, head))
+    }
+
+    fn happenings(
+        &self,
+        after: ChainHead,
+        head: ChainHead,
+        limit: usize,
+    ) -> StoreFuture<'_, Happenings> {
+        self.0
+            .read(move |connection| happenings::after(connection, after, head, limit))
     }
 
     fn health(&self) -> StoreHealth {

@@ -34,6 +34,7 @@ const RECORD: &[&str] = &[
     "answer show",
     "answer export",
     "cli export",
+    "answer events",
     "cli list",
     "cli show",
     "cli shell ps",
@@ -61,6 +62,7 @@ const CANARIES: &[Canary] = &[
     nowhere("canary-19-token-file"),
     nowhere("canary-20-field-of-nobody"),
     nowhere("canary-21-well-known"),
+    nowhere("canary-24-last-event-id"),
     // Whoever typed a script sees it in the error on their own terminal.
     Canary {
         text: "canary-22-script",
@@ -173,6 +175,23 @@ fn send(address: &str, bytes: &[u8]) -> Answer {
     stream.set_read_timeout(Some(DEADLINE)).unwrap();
     stream.write_all(bytes).unwrap();
     Answer::read(stream)
+}
+
+/// Follows what happened from the beginning, with a secret in what is asked too; it is read once the server has stopped.
+fn follow(address: &str, bearer: &str) -> TcpStream {
+    let refused = [
+        ("Authorization", bearer),
+        ("Last-Event-ID", "canary-24-last-event-id"),
+    ];
+    let refused = send(address, &request("GET", "/api/events", &refused, ""));
+    assert_eq!(refused.status, 400);
+    assert!(!contains(&refused.body, "canary-24"), "it is not quoted");
+    let path = "/api/events?since=2020-01-01";
+    let asked = request("GET", path, &[("Authorization", bearer)], "");
+    let mut stream = TcpStream::connect(address).unwrap();
+    stream.set_read_timeout(Some(DEADLINE)).unwrap();
+    stream.write_all(&asked).unwrap();
+    stream
 }
 
 /// Requests with secrets in them, each with its name.
@@ -358,6 +377,7 @@ fn no_secret_comes_out_anywhere() {
         let bytes = request("GET", path, &[("Authorization", bearer.as_str())], "");
         places.add(format!("answer {name}"), send(&address, &bytes).body);
     }
+    let events = follow(&address, &bearer);
     let command_line = fs::read(format!("/proc/{}/cmdline", home.pid()));
     places.add("command line of the server", command_line.unwrap());
     let weak = {
@@ -369,8 +389,15 @@ fn no_secret_comes_out_anywhere() {
     };
     places.add_ran("restart with a weak secret", &weak);
     places.add_ran("stop", &cli(command(&home, &files), &["mcp", "stop"]));
+    // All that ever happened, and then the server's last word.
+    places.add("answer events", Answer::read(events).body);
     places.add_files(home.state());
 
+    assert!(
+        contains(&all(&places, "answer events"), "canary-23-raw")
+            && contains(&all(&places, "answer events"), "STOPPING"),
+        "what happens is told as it was recorded, to the end"
+    );
     assert!(
         contains(&all(&places, "file sessions.db"), "canary-23-raw"),
         "the record is raw"

@@ -16,6 +16,7 @@ mod harness;
 mod http;
 mod insights;
 mod ledger;
+mod live;
 mod liveness;
 mod manual;
 mod mcp;

@@ -26,6 +26,7 @@ fn of_route(caller: &Caller, method: &str, path: &str, id: &str) -> String {
         ("POST", "/api/events") => (&[("Content-Type", "application/x-ndjson")], "nothing"),
         ("POST", "/mcp") => (&[], r#"{"jsonrpc":"2.0","id":1,"method":"ping"}"#),
         ("POST", _) => (&[], "[]"),
+        ("GET", "/api/events") => (&[("Last-Event-ID", "nothing")], ""),
         _ => (&[], ""),
     };
     let answer = caller.send(method, &path, headers, body);
@@ -110,7 +111,7 @@ fn with_secrets_every_caller_gets_what_its_token_says() {
     GET /metrics                       ok             ok             ok             ok             ok             ok             ok             ok
     POST /mcp                          ok             ok             ok             ok             ok             ok             ok             ok
     POST /api/events                   TOKEN_REQUIRED ok             FORBIDDEN      ok             ok             ok             ok             ok
-    GET /api/events                    TOKEN_REQUIRED FORBIDDEN      -              FORBIDDEN      FORBIDDEN      -              -              -
+    GET /api/events                    TOKEN_REQUIRED FORBIDDEN      ok             ok             ok             ok             ok             ok
     GET /api/sessions                  TOKEN_REQUIRED FORBIDDEN      ok             ok             ok             ok             ok             ok
     GET /api/sessions/{id}             TOKEN_REQUIRED FORBIDDEN      ok             ok             ok             ok             ok             ok
     POST /api/sessions/{id}/end        TOKEN_REQUIRED ok             FORBIDDEN      ok             ok             ok             ok             ok
@@ -165,7 +166,7 @@ fn without_a_secret_the_kernel_says_who_may_read_and_close() {
     GET /metrics                       ok             ok             ok
     POST /mcp                          ok             ok             ok
     POST /api/events                   ok             ok             ok
-    GET /api/events                    -              -              FORBIDDEN
+    GET /api/events                    ok             ok             FORBIDDEN
     GET /api/sessions                  ok             ok             FORBIDDEN
     GET /api/sessions/{id}             ok             ok             FORBIDDEN
     POST /api/sessions/{id}/end        ok             ok             FORBIDDEN

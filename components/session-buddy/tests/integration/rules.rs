@@ -19,7 +19,10 @@ use session_buddy::{
     store::{
         ActPage, ActQuery, Change, Cursor, Decision, Differing, ExportQuery, Import, ImportCount,
         ListQuery, Note, OpenSession, Outcome, Page, SessionStore, Standing, StoreFuture,
-        StoreHealth, Stored, Verdict, sqlite::SqliteStore,
+        StoreHealth, Stored, Verdict,
+        checkpoint::ChainHead,
+        happening::{Happening, Happenings, Mark, Sought},
+        sqlite::SqliteStore,
     },
     tracker::{Delivery, EndError, Event, Tracker},
 };
@@ -28,9 +31,10 @@ use session_model::{
     SessionEndEvent, SessionEndResult, SessionFilter, SessionHeartbeatEvent,
     SessionHeartbeatResult, SessionId, SessionRecord, SessionStartEvent, SessionStartResult,
     SessionState, SessionStatus, Timestamp, Transport,
-    fold::{Origin, Vitals},
+    fold::{Accepted, Kind, Origin, Vitals},
     record::ProofOfLife,
 };
+use tokio::sync::watch;
 
 use crate::analytics::counted_one_by_one;
 
@@ -78,13 +82,31 @@ impl TestClock {
 
 /// The simplest store there is: what the real one must equal.
 #[derive(Default)]
-pub(crate) struct ModelStore(Mutex<HashMap<SessionId, Standing>>, Mutex<Vec<Act>>);
+pub(crate) struct ModelStore(
+    Mutex<HashMap<SessionId, Standing>>,
+    Mutex<Vec<Act>>,
+    Mutex<Vec<(SessionId, Accepted)>>,
+);
+
+/// A place in the ledger of the model, which has no hashes: behind so many records.
+fn place(seq: usize) -> ChainHead {
+    ChainHead {
+        chain: uuid::Uuid::nil(),
+        seq: seq as u64,
+        chain_hash: [0; 32],
+    }
+}
 
 impl ModelStore {
     /// Gives what it holds now to another one, as a backup does.
     pub(crate) fn copy(&self) -> Self {
         let (sessions, acts) = (self.0.lock().unwrap(), self.1.lock().unwrap());
-        Self(Mutex::new(sessions.clone()), Mutex::new(acts.clone()))
+        let ledger = self.2.lock().unwrap();
+        Self(
+            Mutex::new(sessions.clone()),
+            Mutex::new(acts.clone()),
+            Mutex::new(ledger.clone()),
+        )
     }
 
     /// Gives its sessions, by id.
@@ -110,6 +132,7 @@ impl ModelStore {
             verdict,
         } = change.decide(standing.as_ref());
         for record in records {
+            self.2.lock().unwrap().push((id.clone(), record.clone()));
             match sessions.get_mut(&id) {
                 Some(standing) => standing.session.accept(record),
                 None => {
@@ -292,6 +315,54 @@ impl SessionStore for ModelStore {
             .map(|Standing { session, vitals }| session.record(vitals));
         let findings = counted_one_by_one(records, &question);
         Box::pin(async { Ok(findings) })
+    }
+
+    fn head(&self) -> watch::Receiver<Option<ChainHead>> {
+        watch::channel(Some(place(self.2.lock().unwrap().len()))).1
+    }
+
+    fn locate(&self, sought: Sought, head: ChainHead) -> StoreFuture<'_, Option<ChainHead>> {
+        let ledger = self.2.lock().unwrap();
+        let found = match sought {
+            Sought::Mark(mark) => (mark.chain == head.chain && mark.seq <= head.seq)
+                .then(|| place(usize::try_from(mark.seq).unwrap())),
+            Sought::Before(time) => {
+                let early = ledger
+                    .iter()
+                    .take_while(|(_, record)| record.received_at < time);
+                Some(place(early.count()))
+            }
+        };
+        Box::pin(async move { Ok(found) })
+    }
+
+    fn happenings(
+        &self,
+        after: ChainHead,
+        head: ChainHead,
+        limit: usize,
+    ) -> StoreFuture<'_, Happenings> {
+        let ledger = self.2.lock().unwrap();
+        let of = |head: ChainHead| usize::try_from(head.seq).unwrap();
+        let read_to = of(head).min(of(after) + limit);
+        let told = |seq: usize| {
+            let (id, record) = &ledger[seq - 1];
+            let earlier = ledger[..seq].iter().filter(|(of, _)| of == id);
+            let session = Session::fold(earlier.map(|(_, record)| record.clone())).unwrap();
+            Happening {
+                place: place(seq),
+                kind: record.fact.kind(),
+                received_at: record.received_at,
+                session: session.record(&record.vitals()),
+            }
+        };
+        let found = (of(after) + 1..=read_to).map(told).collect();
+        Box::pin(async move {
+            Ok(Happenings {
+                found,
+                read_to: place(read_to),
+            })
+        })
     }
 
     fn health(&self) -> StoreHealth {
@@ -1049,6 +1120,7 @@ proptest! {
                 prop_assert_eq!(model.listed(pairs), sqlite.listed(pairs), "{:?} after {:?}", pairs, step);
             }
         }
+        prop_assert_eq!(happenings(&model, 3), happenings(&sqlite, 2));
     }
 }
 
@@ -1062,3 +1134,81 @@ const LISTS: [&[(&str, &str)]; 7] = [
     &[("search", "les mbp-lo"), ("status", "ended")],
     &[("search", "nowhere")],
 ];
+/// Gives all that happened, read some records at a time.
+fn happenings(desk: &Desk, limit: usize) -> Vec<(Kind, Timestamp, SessionRecord)> {
+    let head = desk.tracker.head().borrow().unwrap();
+    let (mut place, mut all) = (ChainHead { seq: 0, ..head }, Vec::new());
+    while place.seq < head.seq {
+        let read = desk.tracker.happenings(place, head, limit);
+        let read = desk.runtime.block_on(read).unwrap();
+        assert!(read.read_to.seq > place.seq, "it comes on");
+        place = read.read_to;
+        let told = read.found.into_iter();
+        all.extend(told.map(|told| (told.kind, told.received_at, told.session)));
+    }
+    all
+}
+
+#[test]
+fn what_happened_is_told_as_it_left_its_session_whenever_it_is_read() {
+    for desk in desks() {
+        desk.start(start(1));
+        let begun = happenings(&desk, 256);
+        desk.clock.advance(60);
+        desk.end(end_with(1, &json!({})));
+        let all = happenings(&desk, 256);
+        assert_eq!(all[..1], begun[..], "the past does not change");
+        let told: Vec<_> = all
+            .iter()
+            .map(|(kind, _, session)| (*kind, session.status, session.duration_seconds))
+            .collect();
+        let expected = [
+            (Kind::Start, SessionStatus::Active, Some(1)),
+            (Kind::End, SessionStatus::Ended, Some(3_599)),
+        ];
+        assert_eq!(told, expected);
+        assert_eq!(begun[0].2.liveness, None);
+    }
+}
+
+#[test]
+fn a_reader_goes_on_after_a_record_or_from_a_time_and_only_in_the_ledger_that_it_read() {
+    for desk in desks() {
+        for number in 1..=5 {
+            desk.start(start(number));
+            desk.clock.advance(60);
+        }
+        let head = desk.tracker.head().borrow().unwrap();
+        let locate = |sought| {
+            let found = desk.runtime.block_on(desk.tracker.locate(sought, head));
+            found.unwrap().map(|place| place.seq)
+        };
+        let mark = Mark::from(head);
+        assert_eq!(locate(Sought::Mark(mark)), Some(5));
+        let foreign = Mark {
+            chain: uuid::Uuid::from_u128(7),
+            ..mark
+        };
+        assert_eq!(locate(Sought::Mark(foreign)), None);
+        assert_eq!(locate(Sought::Mark(Mark { seq: 6, ..mark })), None);
+        let times = ["22:04:59", "22:05:00", "22:05:01", "22:08:00", "22:09:30"];
+        let found = times.map(|time| {
+            let time = format!("2026-02-06T{time}Z").parse().unwrap();
+            locate(Sought::Before(time))
+        });
+        assert_eq!(found, [0, 0, 1, 3, 5].map(Some));
+    }
+}
+
+#[test]
+fn a_ledger_that_was_put_back_and_went_on_otherwise_is_another_one() {
+    let [_, sqlite] = desks();
+    sqlite.start(start(1));
+    let head = sqlite.tracker.head().borrow().unwrap();
+    let other = Mark {
+        hash: [7; 8],
+        ..Mark::from(head)
+    };
+    let locate = sqlite.tracker.locate(Sought::Mark(other), head);
+    assert_eq!(sqlite.runtime.block_on(locate).unwrap(), None);
+}

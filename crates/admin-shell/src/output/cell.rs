@@ -74,12 +74,12 @@ fn one_line(text: &str) -> String {
 }
 
 /// Gives how many columns of a terminal a text takes.
-pub(super) fn width(text: &str) -> usize {
+pub fn width(text: &str) -> usize {
     text.width()
 }
 
-/// Cuts a text to a number of columns, with an ellipsis where something is missing.
-pub(super) fn cut(text: &str, columns: usize) -> String {
+/// Cuts a text to a number of columns, with a mark of one column, such as `…`, where something is missing.
+pub fn cut(text: &str, columns: usize, mark: char) -> String {
     if width(text) <= columns {
         return text.to_owned();
     }
@@ -92,7 +92,7 @@ pub(super) fn cut(text: &str, columns: usize) -> String {
         }
         taken.push(c);
     }
-    taken.push('…');
+    taken.push(mark);
     taken
 }
 
@@ -102,9 +102,9 @@ mod tests {
 
     #[test]
     fn a_text_is_cut_at_what_is_seen_of_it() {
-        assert_eq!(cut("billing", 7), "billing");
-        assert_eq!(cut("billing", 4), "bil…");
-        assert_eq!(cut("日本語", 5), "日本…");
-        assert_eq!(cut("日本語", 4), "日…");
+        assert_eq!(cut("billing", 7, '…'), "billing");
+        assert_eq!(cut("billing", 4, '…'), "bil…");
+        assert_eq!(cut("日本語", 5, '…'), "日本…");
+        assert_eq!(cut("日本語", 4, '…'), "日…");
     }
 }

@@ -107,7 +107,7 @@ impl Record {
             let blanks = " ".repeat(titles.saturating_sub(cell::width(&title)));
             let mut value = cell.for_people(field.kind, view);
             if let Some(width) = view.width {
-                value = cell::cut(&value, width.saturating_sub(titles + 1).max(1));
+                value = cell::cut(&value, width.saturating_sub(titles + 1).max(1), '…');
             }
             text.push_str(&format!("{title}{blanks} {value}"));
             text.truncate(text.trim_end().len());

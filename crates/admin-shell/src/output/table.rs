@@ -276,7 +276,7 @@ impl Shown {
 
 impl ShownColumn {
     fn cell(&self, line: usize) -> String {
-        let text = cell::cut(&self.cells[line], self.width);
+        let text = cell::cut(&self.cells[line], self.width, '…');
         let blanks = " ".repeat(self.width.saturating_sub(cell::width(&text)));
         if self.right {
             [blanks, text].concat()

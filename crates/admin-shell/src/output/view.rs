@@ -16,7 +16,7 @@ pub struct View {
 
 impl View {
     /// Writes a time: that of the day if it is today's, else with its date.
-    pub(super) fn time(&self, at: Timestamp) -> String {
+    pub fn time(&self, at: Timestamp) -> String {
         let local = |at: Timestamp| at.as_jiff().to_zoned(self.zone.clone());
         let (at, now) = (local(at), local(self.now));
         let format = if at.date() == now.date() {

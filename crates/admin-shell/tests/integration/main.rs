@@ -5,6 +5,10 @@ mod ends;
 mod harness;
 mod policy;
 mod program;
+#[expect(
+    dead_code,
+    reason = "it serves the programs that take the whole screen too"
+)]
 mod screen;
 mod scripts;
 mod terminal;

@@ -19,7 +19,7 @@ use rustix::{
 
 /// How long anything may take before it counts as missing.
 const LIMIT: Duration = Duration::from_secs(20);
-const ROWS: NonZero<u16> = NonZero::new(24).unwrap();
+const ROWS: u16 = 24;
 /// What asks where the cursor is.
 const QUESTION: &[u8] = b"\x1b[6n";
 
@@ -32,6 +32,7 @@ pub(crate) struct Screen {
     emulator: vt100::Parser,
     answers: bool,
     raw: Vec<u8>,
+    rows: u16,
 }
 
 impl Screen {
@@ -42,21 +43,26 @@ impl Screen {
 
     /// Opens a terminal that may not answer when it is asked where the cursor is.
     pub(crate) fn of(shell: Command, columns: u16, answers: bool) -> Self {
-        Self::made(shell, columns, answers, &["--ctty"])
+        Self::made(shell, (columns, ROWS), answers, &["--ctty"])
+    }
+
+    /// Opens a terminal of so many columns and rows.
+    pub(crate) fn sized(shell: Command, columns: u16, rows: u16) -> Self {
+        Self::made(shell, (columns, rows), true, &["--ctty"])
     }
 
     /// Opens a terminal that is not the one of the shell's session, so that its end sends no signal.
     pub(crate) fn of_nobody(shell: Command) -> Self {
-        Self::made(shell, 80, true, &[])
+        Self::made(shell, (80, ROWS), true, &[])
     }
 
-    fn made(shell: Command, columns: u16, answers: bool, session: &[&str]) -> Self {
+    fn made(shell: Command, (columns, rows): (u16, u16), answers: bool, session: &[&str]) -> Self {
         let flags = OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC;
         let terminal = openpt(flags).unwrap();
         grantpt(&terminal).unwrap();
         unlockpt(&terminal).unwrap();
         let size = Winsize {
-            ws_row: ROWS.get(),
+            ws_row: rows,
             ws_col: columns,
             ws_xpixel: 0,
             ws_ypixel: 0,
@@ -90,9 +96,10 @@ impl Screen {
             terminal: terminal.into(),
             other_end,
             shell,
-            emulator: vt100::Parser::new(ROWS, of(columns), 1000),
+            emulator: vt100::Parser::new(of(rows), of(columns), 1000),
             answers,
             raw: Vec::new(),
+            rows,
         }
     }
 
@@ -174,13 +181,15 @@ impl Screen {
 
     pub(crate) fn resize(&mut self, columns: u16) {
         let size = Winsize {
-            ws_row: ROWS.get(),
+            ws_row: self.rows,
             ws_col: columns,
             ws_xpixel: 0,
             ws_ypixel: 0,
         };
         tcsetwinsize(&self.terminal, size).unwrap();
-        self.emulator.screen_mut().set_size(ROWS, of(columns));
+        self.emulator
+            .screen_mut()
+            .set_size(of(self.rows), of(columns));
     }
 
     pub(crate) fn signal(&self, signal: Signal) {
@@ -198,6 +207,11 @@ impl Screen {
             assert!(Instant::now() < until, "the shell stays:\n{}", self.text());
             self.look(Duration::from_millis(20));
         }
+    }
+
+    /// Tells whether a program has the whole screen, which is another one than the lines before it.
+    pub(crate) fn is_whole(&self) -> bool {
+        self.emulator.screen().alternate_screen()
     }
 
     /// Tells whether the terminal echoes and reads lines, as it did before.

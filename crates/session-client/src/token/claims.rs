@@ -1,6 +1,6 @@
 //! What a token claims.
 
-use std::{fmt, ops::BitOr, str::FromStr};
+use std::{fmt, ops::BitOr, str::FromStr, time::Duration};
 
 use serde_json::{Map, Value, json};
 use session_model::{ComponentName, Timestamp};
@@ -201,10 +201,8 @@ impl Claims {
     ///
     /// When it is over, or has not come.
     pub fn check_time(&self, now: Timestamp) -> Result<(), TokenError> {
+        time_left(self.expires_at, now)?;
         let seconds = now.as_micros().div_euclid(1_000_000);
-        if seconds >= self.expires_at.saturating_add(LEEWAY_SECONDS) {
-            return Err(TokenError::Expired(instant(self.expires_at)));
-        }
         match self.not_before {
             Some(begin) if seconds < begin.saturating_sub(LEEWAY_SECONDS) => {
                 Err(TokenError::NotYet(instant(begin)))
@@ -253,6 +251,22 @@ fn is_plain(text: &str) -> bool {
     (1..=CHARACTERS_MAX).contains(&count)
         && !text.trim().is_empty()
         && !text.chars().any(char::is_control)
+}
+
+/// Tells for how long a token that expires then is still accepted, with [`LEEWAY_SECONDS`].
+///
+/// # Errors
+///
+/// When that time is over.
+pub fn time_left(expires_at: i64, now: Timestamp) -> Result<Duration, TokenError> {
+    let end = expires_at.saturating_add(LEEWAY_SECONDS);
+    let micros = end
+        .saturating_mul(1_000_000)
+        .saturating_sub(now.as_micros());
+    match u64::try_from(micros) {
+        Ok(micros) if micros > 0 => Ok(Duration::from_micros(micros)),
+        _ => Err(TokenError::Expired(instant(expires_at))),
+    }
 }
 
 /// Gives a time that a person can read; what lies beyond the calendar stands at its end.

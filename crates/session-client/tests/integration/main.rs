@@ -12,3 +12,4 @@ mod lying;
 mod ours;
 mod status;
 mod strangers;
+mod watch;

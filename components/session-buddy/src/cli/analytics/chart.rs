@@ -4,6 +4,8 @@ use std::fmt::Write;
 
 use session_model::escape::for_line;
 
+use super::super::glyphs::Glyphs;
+
 /// The width of a chart where there is no terminal.
 const WIDTH: usize = 80;
 /// The widest label, in characters; longer ones are cut.
@@ -23,13 +25,9 @@ pub(super) struct Chart {
 impl Chart {
     /// Draws for a terminal of this width, in the characters of the locale that the environment names.
     pub(super) fn new(width: Option<usize>, variable: impl Fn(&str) -> Option<String>) -> Self {
-        let set = |name: &str| variable(name).filter(|value| !value.is_empty());
-        let locale = ["LC_ALL", "LC_CTYPE", "LANG"].into_iter().find_map(set);
-        let locale = locale.unwrap_or_default().to_ascii_lowercase();
-        let dumb = set("TERM").is_some_and(|terminal| terminal == "dumb");
         Self {
             width: width.unwrap_or(WIDTH),
-            blocks: !dumb && (locale.contains("utf-8") || locale.contains("utf8")),
+            blocks: Glyphs::of(variable).unicode,
         }
     }
 

@@ -5,6 +5,8 @@ use std::sync::{
     atomic::{AtomicUsize, Ordering},
 };
 
+use tokio::sync::watch;
+
 use crate::store::{StoreHealth, checkpoint::ChainHead};
 
 /// The most changes that may wait.
@@ -15,7 +17,7 @@ const QUEUE_LIMIT: usize = 4096;
 pub(super) struct Status {
     queued: AtomicUsize,
     failure: Mutex<Option<String>>,
-    newest: Mutex<Option<ChainHead>>,
+    newest: watch::Sender<Option<ChainHead>>,
 }
 
 impl Status {
@@ -46,14 +48,23 @@ impl Status {
         failure.take().is_some()
     }
 
-    /// Notes what is on disk for good.
+    /// Notes what is on disk for good. Who waits for it is woken, and not waited for.
     pub(super) fn reached(&self, newest: ChainHead) {
-        *self.newest.lock().unwrap_or_else(PoisonError::into_inner) = Some(newest);
+        self.newest.send_if_modified(|current| {
+            let moved = *current != Some(newest);
+            *current = Some(newest);
+            moved
+        });
     }
 
     /// Gives the newest record that is on disk for good; `None` before the database was opened.
     pub(super) fn newest(&self) -> Option<ChainHead> {
-        *self.newest.lock().unwrap_or_else(PoisonError::into_inner)
+        *self.newest.borrow()
+    }
+
+    /// Tells of the newest record that is on disk for good, and of each that comes after it.
+    pub(super) fn head(&self) -> watch::Receiver<Option<ChainHead>> {
+        self.newest.subscribe()
     }
 
     /// Gives what is known.

@@ -12,10 +12,12 @@ use session_buddy::{
         ActPage, ActQuery, Change, Cursor, Decision, Differing, ExportQuery, Import, ImportCount,
         ListQuery, Note, OpenSession, Outcome, Page, SessionStore, Standing, StoreError,
         StoreFuture, StoreHealth, Stored,
+        checkpoint::ChainHead,
+        happening::{Happenings, Sought},
     },
 };
 use session_model::{Act, SessionId, fold::Accepted};
-use tokio::sync::{Notify, oneshot};
+use tokio::sync::{Notify, oneshot, watch};
 
 use super::stage::{At, Fate, ProcessId, Stage};
 use crate::rules::ModelStore;
@@ -244,6 +246,23 @@ impl SessionStore for Store {
 
     fn analyze(&self, question: Question) -> StoreFuture<'_, Findings> {
         self.model.analyze(question)
+    }
+
+    fn head(&self) -> watch::Receiver<Option<ChainHead>> {
+        self.model.head()
+    }
+
+    fn locate(&self, sought: Sought, head: ChainHead) -> StoreFuture<'_, Option<ChainHead>> {
+        self.model.locate(sought, head)
+    }
+
+    fn happenings(
+        &self,
+        after: ChainHead,
+        head: ChainHead,
+        limit: usize,
+    ) -> StoreFuture<'_, Happenings> {
+        self.model.happenings(after, head, limit)
     }
 
     fn health(&self) -> StoreHealth {
