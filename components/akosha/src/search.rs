@@ -125,18 +125,8 @@ impl Index {
     ///
     /// Which word was probably meant.
     pub fn read(text: &str) -> Result<Vec<Self>, String> {
-        if text.eq_ignore_ascii_case("all") {
-            return Ok(Self::ALL.to_vec());
-        }
-        let known = Self::ALL.map(Self::word).into_iter().chain(["all"]);
-        let one = |word: &str| {
-            let is_it = |index: &Self| index.word() == word || index.one() == word;
-            let found = Self::ALL.into_iter().find(is_it);
-            found.ok_or_else(|| words::unknown("index", word, known.clone()))
-        };
-        text.split(',')
-            .map(|word| one(&word.trim().to_lowercase()))
-            .collect()
+        let named = Self::ALL.map(|index| (index.word(), index));
+        words::several("index", text, &Self::ALL, &named)
     }
 }
 

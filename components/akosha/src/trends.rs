@@ -101,17 +101,8 @@ impl Metric {
     ///
     /// Which word was probably meant.
     pub fn read(text: &str) -> Result<Vec<Self>, String> {
-        if text.eq_ignore_ascii_case("all") {
-            return Ok(Self::ALL.to_vec());
-        }
-        let known = Self::ALL.map(Self::word).into_iter().chain(["all"]);
-        let one = |word: &str| {
-            let found = Self::ALL.into_iter().find(|metric| metric.word() == word);
-            found.ok_or_else(|| words::unknown("metric", word, known.clone()))
-        };
-        text.split(',')
-            .map(|word| one(&word.trim().to_lowercase()))
-            .collect()
+        let named = Self::ALL.map(|metric| (metric.word(), metric));
+        words::several("metric", text, &Self::ALL, &named)
     }
 }
 

@@ -31,6 +31,27 @@ pub(crate) fn unknown<'a>(
     }
 }
 
+/// Reads `all`, or one or several of some words with commas between them, in any case of letters.
+pub(crate) fn several<T: Copy>(
+    what: &str,
+    text: &str,
+    all: &[T],
+    named: &[(&'static str, T)],
+) -> Result<Vec<T>, String> {
+    if text.trim().eq_ignore_ascii_case("all") {
+        return Ok(all.to_vec());
+    }
+    let known = named.iter().map(|(name, _)| *name).chain(["all"]);
+    let one = |word: &str| {
+        let word = word.trim().to_lowercase();
+        let found = named.iter().find(|(name, _)| *name == word);
+        found
+            .map(|(_, thing)| *thing)
+            .ok_or_else(|| unknown(what, &word, known.clone()))
+    };
+    text.split(',').map(one).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -45,5 +66,14 @@ mod tests {
             unknown("field", "x", known),
             "there is no field \"x\"; there are component, user, host"
         );
+    }
+
+    #[test]
+    fn several_words_are_read_or_all_are_meant() {
+        let read = |text: &str| several("number", text, &[1, 2], &[("one", 1), ("two", 2)]);
+        assert_eq!(read("Two, one"), Ok(vec![2, 1]));
+        assert_eq!(read("ALL"), Ok(vec![1, 2]));
+        let refused = "there is no number \"tow\", did you mean two?";
+        assert_eq!(read("one,tow"), Err(refused.to_owned()));
     }
 }

@@ -143,7 +143,9 @@ impl Reading<'_> {
     /// A component's own variable wins over the one for all.
     fn switch(&mut self, component: &ComponentName) -> Switch {
         let own = spellings(component.as_str());
-        let own = own.iter().map(|own| own.to_ascii_uppercase().replace('-', "_"));
+        let own = own
+            .iter()
+            .map(|own| own.to_ascii_uppercase().replace('-', "_"));
         let all = "MAHAVISHNU".to_owned();
         for prefix in own.chain([all]) {
             let name = format!("{prefix}_SESSION_ENABLED");

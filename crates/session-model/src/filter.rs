@@ -4,8 +4,8 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::{
-    id::spellings,
     field::{FieldErrors, Place},
+    id::spellings,
     timestamp::Timestamp,
     words::SessionStatus,
 };

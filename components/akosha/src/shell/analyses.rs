@@ -151,16 +151,9 @@ fn found(visits: &[Visit], settings: &detect::Settings, wanted: &SessionFilter) 
 }
 
 fn detectable(text: &str) -> Result<Vec<detect::Metric>, String> {
-    let known = detect::Metric::ALL;
-    if text.eq_ignore_ascii_case("all") {
-        return Ok(known.to_vec());
-    }
-    let names = known.map(detect::Metric::as_str).into_iter().chain(["all"]);
-    let one = |word: &str| {
-        let metric = word.trim().to_lowercase().parse();
-        metric.map_err(|_| words::unknown("metric", word.trim(), names.clone()))
-    };
-    text.split(',').map(one).collect()
+    let all = detect::Metric::ALL;
+    let named = all.map(|metric| (metric.as_str(), metric));
+    words::several("metric", text, &all, &named)
 }
 
 pub(super) fn graph(

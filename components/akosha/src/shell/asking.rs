@@ -24,7 +24,7 @@ use crate::{
 /// How long a shell waits for its servers before its prompt: half of the 20 ms that a prompt may take.
 const START_PATIENCE: Duration = Duration::from_millis(10);
 /// How long nothing is shown: what is there sooner needs no progress.
-const SHOWN_AFTER: Duration = Duration::from_millis(120);
+const SHOWN_AFTER: Duration = Duration::from_millis(80);
 /// How often it is looked whether the user wants to stop: 50 ms.
 const LOOK: Duration = Duration::from_millis(50);
 /// How often the spinner turns.
