@@ -12,6 +12,9 @@ use serde::{
 };
 use serde_json::value::RawValue;
 use session_model::{Keyed, SessionRecord, escape};
+use tokio::task::spawn_blocking;
+
+use crate::{store::StoreError, tracker::Export};
 
 /// How sessions are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -119,6 +122,75 @@ impl Writer {
             Format::Json if self.written == 0 => b"]\n".to_vec(),
             Format::Json => b"\n]\n".to_vec(),
         }
+    }
+}
+
+/// An export as text. While some sessions are written the next ones are read.
+pub struct Text {
+    export: Export,
+    format: Format,
+    written: u64,
+    next: Next,
+}
+
+/// What comes next of an export.
+enum Next {
+    Beginning,
+    /// These sessions; `None` where there are no more.
+    Page(Option<Vec<SessionRecord>>),
+    Nothing,
+}
+
+impl Text {
+    /// Writes an export as `format`.
+    pub const fn new(export: Export, format: Format) -> Self {
+        Self {
+            export,
+            format,
+            written: 0,
+            next: Next::Beginning,
+        }
+    }
+
+    /// Counts the sessions that were written.
+    pub const fn written(&self) -> u64 {
+        self.written
+    }
+
+    /// Tells whether all was given.
+    pub const fn is_whole(&self) -> bool {
+        matches!(self.next, Next::Nothing)
+    }
+
+    /// Gives the next bytes, `None` once all were given. The first ones come once the first sessions were found.
+    ///
+    /// # Errors
+    ///
+    /// As [`Export::next`]; what was given is not whole then.
+    pub async fn next(&mut self) -> Result<Option<Vec<u8>>, StoreError> {
+        let mut writer = Writer {
+            format: self.format,
+            written: self.written,
+        };
+        let page = match &mut self.next {
+            Next::Nothing => return Ok(None),
+            Next::Beginning => {
+                self.next = Next::Page(self.export.next().await?);
+                return Ok(Some(writer.begin()));
+            }
+            Next::Page(page) => page.take(),
+        };
+        let Some(sessions) = page else {
+            self.next = Next::Nothing;
+            return Ok(Some(writer.end()));
+        };
+        self.written += sessions.len() as u64;
+        // Writing some hundred sessions takes milliseconds, in which nobody else should wait for this thread.
+        let writing = spawn_blocking(move || writer.page(&sessions));
+        let (bytes, ahead) = tokio::join!(writing, self.export.next());
+        self.next = Next::Page(ahead?);
+        let bytes = bytes.map_err(|error| StoreError::Unavailable(error.to_string()))?;
+        Ok(Some(bytes))
     }
 }
 

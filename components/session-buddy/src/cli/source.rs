@@ -329,13 +329,10 @@ impl Source {
                 }
             }
             Self::Database(tracker) => {
-                let mut writer = export::Writer::new(format);
-                let mut export = tracker.export(filter.clone());
-                take(&writer.begin())?;
-                while let Some(sessions) = export.next().await? {
-                    take(&writer.page(&sessions))?;
+                let mut text = export::Text::new(tracker.export(filter.clone()), format);
+                while let Some(part) = text.next().await? {
+                    take(&part)?;
                 }
-                take(&writer.end())?;
             }
         }
         Ok(())

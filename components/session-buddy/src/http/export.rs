@@ -9,7 +9,6 @@ use axum::{
 };
 use http_body_util::channel::{Channel, Sender};
 use session_model::{ErrorCode, SessionFilter};
-use tokio::task::spawn_blocking;
 use tracing::warn;
 
 use super::{
@@ -18,9 +17,9 @@ use super::{
 };
 use crate::{
     auth::Caller,
-    export::{Format, Writer},
+    export::{Format, Text},
     store::StoreError,
-    tracker::{Export, Exported},
+    tracker::Exported,
 };
 
 /// How many parts wait for a slow reader.
@@ -34,9 +33,9 @@ pub(super) async fn export(
 ) -> Result<Response, Problem> {
     let (format, mut filter) = asked(&query.unwrap_or_default())?;
     keep_to_component(&app, &caller, &mut filter, "GET /api/export").await?;
-    let mut export = app.tracker.export(filter.clone());
+    let mut text = Text::new(app.tracker.export(filter.clone()), format);
     // What fails at once is told with a status.
-    let first = export.next().await?;
+    let first = text.next().await?;
     let mut headers = HeaderMap::new();
     let media_type = HeaderValue::from_static(format.media_type());
     headers.insert(header::CONTENT_TYPE, media_type);
@@ -45,7 +44,7 @@ pub(super) async fn export(
     headers.insert(header::CONTENT_DISPOSITION, name);
     let (parts, body) = Channel::new(PARTS_AHEAD);
     // Its owner is the body: without a reader it ends with the next part.
-    tokio::spawn(give(app, caller, format, filter, export, first, parts));
+    tokio::spawn(give(app, caller, format, filter, text, first, parts));
     Ok((headers, Body::new(body)).into_response())
 }
 
@@ -90,17 +89,16 @@ async fn give(
     caller: Caller,
     format: Format,
     filter: SessionFilter,
-    export: Export,
-    first: Option<Vec<session_model::SessionRecord>>,
+    mut text: Text,
+    first: Option<Vec<u8>>,
     mut parts: Parts,
 ) {
-    let mut writer = Writer::new(format);
-    let given = give_all(&mut writer, export, first, &mut parts).await;
+    let given = give_all(&mut text, first, &mut parts).await;
     let exported = Exported {
         filter,
         format,
-        sessions: writer.written(),
-        whole: given.is_ok(),
+        sessions: text.written(),
+        whole: text.is_whole() && given.is_ok(),
     };
     let subject = caller.subject().map(str::to_owned);
     let recorded = app
@@ -108,11 +106,8 @@ async fn give(
         .record_export(&exported, caller.origin(), subject)
         .await;
     if let Err(error) = recorded {
-        let who = caller.name();
-        warn!(
-            "That {who:?} exported {} sessions could not be recorded: {error}",
-            exported.sessions
-        );
+        let (who, sessions) = (caller.name(), exported.sessions);
+        warn!("That {who:?} exported {sessions} sessions could not be recorded: {error}");
     }
     if let Err(Broken::Store(error)) = given {
         warn!("An export broke off: {error}");
@@ -122,33 +117,17 @@ async fn give(
 }
 
 async fn give_all(
-    writer: &mut Writer,
-    mut export: Export,
-    mut page: Option<Vec<session_model::SessionRecord>>,
+    text: &mut Text,
+    first: Option<Vec<u8>>,
     parts: &mut Parts,
 ) -> Result<(), Broken> {
-    send(parts, writer.begin()).await?;
-    while let Some(sessions) = page {
-        let mut moved = std::mem::replace(writer, Writer::new(Format::Csv));
-        // Writing some hundred sessions takes milliseconds, in which nobody else should wait for this thread.
-        let written = spawn_blocking(move || {
-            let bytes = moved.page(&sessions);
-            (moved, bytes)
-        });
-        let next = export.next();
-        let (written, next) = tokio::join!(written, next);
-        let (moved, bytes) = written.map_err(|_| Broken::ReaderGone)?;
-        *writer = moved;
-        send(parts, bytes).await?;
-        page = next.map_err(Broken::Store)?;
+    let mut next = first;
+    while let Some(bytes) = next {
+        if !bytes.is_empty() {
+            let sent = parts.send_data(Bytes::from(bytes)).await;
+            sent.map_err(|_| Broken::ReaderGone)?;
+        }
+        next = text.next().await.map_err(Broken::Store)?;
     }
-    send(parts, writer.end()).await
-}
-
-async fn send(parts: &mut Parts, bytes: Vec<u8>) -> Result<(), Broken> {
-    if bytes.is_empty() {
-        return Ok(());
-    }
-    let sent = parts.send_data(Bytes::from(bytes)).await;
-    sent.map_err(|_| Broken::ReaderGone)
+    Ok(())
 }
