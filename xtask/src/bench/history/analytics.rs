@@ -19,8 +19,9 @@ const REPORT_MS: f64 = 100.0;
 struct Answered {
     question: String,
     server_ms: f64,
-    sqlite_ms: f64,
-    duckdb_ms: f64,
+    /// Nothing where only the server is asked.
+    sqlite_ms: Option<f64>,
+    duckdb_ms: Option<f64>,
     /// What is not the same; empty where all is.
     differs: String,
 }
@@ -52,7 +53,7 @@ pub(super) fn measure(_: &Setting, server: &Server, database: &Path) -> Result<(
     ]);
     for answered in answered {
         let same = answered.differs.is_empty();
-        let faster = if answered.duckdb_ms < answered.server_ms {
+        let faster = if answered.duckdb_ms.is_some_and(|ms| ms < answered.server_ms) {
             ", DuckDB is faster"
         } else {
             ""
@@ -60,8 +61,8 @@ pub(super) fn measure(_: &Setting, server: &Server, database: &Path) -> Result<(
         table.row([
             answered.question,
             tenths(answered.server_ms),
-            tenths(answered.sqlite_ms),
-            tenths(answered.duckdb_ms),
+            answered.sqlite_ms.map_or_else(String::new, tenths),
+            answered.duckdb_ms.map_or_else(String::new, tenths),
             if same {
                 "the same".to_owned()
             } else {
