@@ -37,8 +37,8 @@ half a minute for a million sessions. Ended early, it leaves the rest to the nex
 }
 
 pub(super) fn run(args: &Args) -> Result<(), Failure> {
-    let (database, rebuild, done): (_, fn(&Path) -> Result<u64, OpenError>, _) = match &args.command
-    {
+    type Rebuild = fn(&Path) -> Result<u64, OpenError>;
+    let (database, rebuild, done): (_, Rebuild, _) = match &args.command {
         Command::RebuildRollups(database) => (database, SqliteStore::rebuild_rollups, "counted"),
         Command::RebuildSearch(database) => (database, SqliteStore::rebuild_search, "indexed"),
     };

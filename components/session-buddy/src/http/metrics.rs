@@ -38,6 +38,7 @@ impl App {
             queued: store.queued,
             watched,
             leases,
+            streams: self.traffic.open_streams(),
             refusals: self.gate.refusals().counts(),
             traffic: self.traffic.counters().counts(),
         }

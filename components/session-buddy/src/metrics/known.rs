@@ -15,6 +15,8 @@ pub struct Known {
     pub watched: usize,
     /// Sessions that live by a lease.
     pub leases: usize,
+    /// Streams of events that are open.
+    pub streams: usize,
     /// How often something was refused, by code.
     pub refusals: [(&'static str, u64); 5],
     /// How often somebody was told to wait, or was cut off: name, help, count.
@@ -48,6 +50,11 @@ impl Known {
             "session_buddy_leases",
             "Sessions that live by their heartbeats",
             self.leases,
+        );
+        gauge(
+            "session_buddy_event_streams",
+            "Streams of events that are open",
+            self.streams,
         );
         if let Some(bytes) = process::resident_bytes() {
             gauge(

@@ -30,7 +30,7 @@ fn start_of(number: u32) -> SessionStartEvent {
         "hostname": format!("host-{:02}", number % 17),
         "environment": {"python_version": "", "platform": "Linux", "cwd": "/srv/app"},
         "metadata": {"ticket": number % 97},
-        "session_type": if number % 11 == 0 { "batch" } else { "admin_shell" },
+        "session_type": if number.is_multiple_of(11) { "batch" } else { "admin_shell" },
     });
     SessionStartEvent::from_json(&event).unwrap()
 }

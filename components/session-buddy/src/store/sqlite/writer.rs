@@ -216,7 +216,12 @@ impl Writer {
             return Some(held);
         }
         loop {
-            match jobs.recv_timeout(LOOK_INTERVAL) {
+            // A backlog, as after an import, goes slice by slice, with a look at the jobs in between.
+            let patience = match self.to_index() >= search::SLICE {
+                true => Duration::ZERO,
+                false => LOOK_INTERVAL,
+            };
+            match jobs.recv_timeout(patience) {
                 Ok(job) => return Some(job),
                 Err(RecvTimeoutError::Disconnected) => return None,
                 Err(RecvTimeoutError::Timeout) => {
@@ -236,12 +241,17 @@ impl Writer {
         }
     }
 
+    /// Gives how many sessions wait to be indexed, none while nothing may be.
+    fn to_index(&self) -> u64 {
+        let paused = self.index_pause.is_some_and(|end| Instant::now() < end);
+        let waiting = self.chain.as_ref().filter(|_| !paused);
+        waiting.map_or(0, |chain| chain.to_index)
+    }
+
     /// Indexes a slice of what waits for it, if so many do. It is done when nobody waits for an answer, and of many at once,
     /// because in the transactions of the changes it would cost more than they do.
     fn index(&mut self, least: u64) {
-        let waiting = self.chain.as_ref().map_or(0, |chain| chain.to_index);
-        let paused = self.index_pause.is_some_and(|end| Instant::now() < end);
-        if waiting < least || paused {
+        if self.to_index() < least {
             return;
         }
         let Ok(chain) = self.usable() else { return };

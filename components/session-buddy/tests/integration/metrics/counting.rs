@@ -57,6 +57,7 @@ impl Desk {
             queued: 0,
             watched: 0,
             leases: 0,
+            streams: 0,
             refusals: [""; 5].map(|code| (code, 0)),
             traffic: ["a", "b", "c", "d", "e"].map(|name| (name, "-", 0)),
         };

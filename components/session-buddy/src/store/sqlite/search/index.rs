@@ -45,7 +45,7 @@ pub(in crate::store::sqlite) fn index(
         indexed: indexed(connection)?,
     };
     let changed = indexing.changed(slice)?;
-    let new = indexing.new(slice)?;
+    let new = indexing.add(slice)?;
     let pages = (changed + new).div_ceil(SESSIONS_PER_MERGED_PAGE);
     connection.prepare_cached(MERGE)?.execute([pages])?;
     Ok(changed + new)
@@ -129,7 +129,7 @@ impl Indexing<'_> {
     }
 
     /// Adds the words of those that came since.
-    fn new(&self, slice: u64) -> rusqlite::Result<u64> {
+    fn add(&self, slice: u64) -> rusqlite::Result<u64> {
         let mut next = self.connection.prepare_cached(&with_texts(NEXT_NEW))?;
         let mut rows = next.query(params![self.indexed, slice])?;
         let mut moments: BTreeMap<Moment, Begun> = BTreeMap::new();
