@@ -21,7 +21,7 @@ use sha2::{Digest, Sha256};
 
 use crate::store::ImportedLine;
 
-/// The most sessions of a file. All of them are one commit, which others wait for: 1 million take about a minute.
+/// The most sessions of a file. All of them are one commit, which others wait for: 1 million take a few minutes.
 pub const SESSIONS_MAX: u64 = 1_000_000;
 /// The most bytes of a file: 4 GiB.
 pub const BYTES_MAX: u64 = 4 * 1024 * 1024 * 1024;
