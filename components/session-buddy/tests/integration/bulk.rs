@@ -90,7 +90,7 @@ fn by_the_loader(path: &Path, clock: &TestClock) {
 }
 
 /// What a table holds, but for what is random: the chain's id, salts, and the hashes that come of them.
-const TABLES: [&str; 10] = [
+const TABLES: [&str; 12] = [
     "SELECT rowid, * FROM sessions ORDER BY rowid",
     "SELECT record, format, kind, session_id, received_at FROM ledger ORDER BY record",
     "SELECT record, payload FROM ledger_payload ORDER BY record",
@@ -98,9 +98,11 @@ const TABLES: [&str; 10] = [
     "SELECT * FROM usernames ORDER BY user",
     "SELECT * FROM rollup_quarters ORDER BY quarter, chain, series",
     "SELECT * FROM rollup_days ORDER BY day, chain, series",
-    "SELECT * FROM rollup_users ORDER BY day, chain, series, user",
-    "SELECT * FROM rollup_user_months ORDER BY month, chain, series, user",
-    "SELECT * FROM rollup_errors JOIN error_messages USING (digest) ORDER BY day, chain, series, digest",
+    "SELECT * FROM rollup_users ORDER BY day, block, chain",
+    "SELECT * FROM rollup_presence ORDER BY quarter, chain",
+    "SELECT * FROM rollup_errors ORDER BY day, chain, series, error",
+    "SELECT * FROM error_messages ORDER BY error",
+    "SELECT count(*) FROM rollup_journal",
 ];
 
 fn rows(path: &Path, sql: &str) -> Vec<Vec<Cell>> {

@@ -73,7 +73,7 @@ fn the_newer_revision_needs_no_handshake() {
 
     let (status, listed) = stateless(&server, "tools/list", "", json!({}));
     assert_eq!(status, 200);
-    assert_eq!(listed["result"]["tools"].as_array().unwrap().len(), 9);
+    assert_eq!(listed["result"]["tools"].as_array().unwrap().len(), 10);
 
     let call = json!({"name": "track_session_start", "arguments": start(1)});
     let (status, called) = stateless(&server, "tools/call", "track_session_start", call);
