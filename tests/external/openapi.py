@@ -18,6 +18,8 @@ HERE = pathlib.Path(__file__).parent
 SCHEMATHESIS = pathlib.Path(sys.executable).with_name("schemathesis")
 # A run takes half a minute on an idle machine of two cores.
 LIMIT_SECONDS = 90
+# Answers that do not end.
+STREAMS = ("/api/events",)
 
 
 def seeded(server):
@@ -75,7 +77,7 @@ def document_of(server):
 def schemathesis_finds_no_failure():
     with running_server() as server:
         document = document_of(server)
-        operations = sum(len(methods) for methods in document["paths"].values())
+        operations = sum(len(methods) for methods in document["paths"].values()) - len(STREAMS)
         code, said = schemathesis(server, seeded(server), document)
         check_equal(code, 0, f"exit code of schemathesis\n{said}")
         check(f"Tested: {operations}\n" in said, f"not all of {operations} operations were tested\n{said}")
