@@ -1125,7 +1125,7 @@ proptest! {
 }
 
 /// Lists whose answers differ by what became of a session.
-const LISTS: [&[(&str, &str)]; 7] = [
+const LISTS: [&[(&str, &str)]; 8] = [
     &[],
     &[("status", "lost,active")],
     &[("incomplete", "true")],
@@ -1133,6 +1133,7 @@ const LISTS: [&[(&str, &str)]; 7] = [
     &[("search", "mahavishnu \"such order\"")],
     &[("search", "les mbp-lo"), ("status", "ended")],
     &[("search", "nowhere")],
+    &[("component", "mahavishnu,billing,mahavishnu")],
 ];
 /// Gives all that happened, read some records at a time.
 fn happenings(desk: &Desk, limit: usize) -> Vec<(Kind, Timestamp, SessionRecord)> {

@@ -1,6 +1,7 @@
 //! The questions that a store answers, and the connections on which it does.
 
 use std::{
+    collections::BTreeSet,
     ops::ControlFlow,
     path::PathBuf,
     sync::{Arc, Mutex, PoisonError},
@@ -25,6 +26,9 @@ use crate::store::{
 
 /// The most questions at once, each on a connection of its own. More wait.
 const CONNECTIONS: usize = 4;
+
+/// The most components whose sessions are looked up apart; nobody types more, and each costs a page.
+const APART_MAX: usize = 16;
 
 /// Connections for reading.
 #[derive(Debug)]
@@ -279,28 +283,56 @@ fn by_words(
 }
 
 fn by_filters(snapshot: &Connection, query: &ListQuery, most: usize) -> rusqlite::Result<Listed> {
-    let mut conditions = Conditions::of(&query.filter, query.now);
     let total = if query.count {
+        let conditions = Conditions::of(&query.filter, query.now);
         Some(count(snapshot, &conditions)?)
     } else {
         None
     };
-    conditions.after(query.after.as_ref());
-    let sql = format!(
-        "SELECT {} FROM sessions {} ORDER BY start_time DESC, session_id DESC LIMIT ?",
-        COLUMNS.join(", "),
-        conditions.clause()
-    );
     let most = i64::try_from(most).unwrap_or(i64::MAX);
+    let (mut parts, mut values) = (Vec::new(), Vec::new());
+    for filter in in_order(&query.filter) {
+        let mut conditions = Conditions::of(&filter, query.now);
+        conditions.after(query.after.as_ref());
+        parts.push(format!(
+            "SELECT {} FROM sessions {} {NEWEST_FIRST}",
+            COLUMNS.join(", "),
+            conditions.clause()
+        ));
+        values.extend(conditions.values.into_iter().chain([most.into_cell()]));
+    }
+    let sql = if let [part] = parts.as_slice() {
+        part.clone()
+    } else {
+        values.push(most.into_cell());
+        let parts: Vec<_> = parts
+            .iter()
+            .map(|part| format!("SELECT * FROM ({part})"))
+            .collect();
+        format!("{} {NEWEST_FIRST}", parts.join(" UNION ALL "))
+    };
     let mut statement = snapshot.prepare_cached(&sql)?;
-    let rows = statement.query_map(
-        params_from_iter(conditions.values.into_iter().chain([most.into_cell()])),
-        Row::read,
-    )?;
+    let rows = statement.query_map(params_from_iter(values), Row::read)?;
     let sessions = rows
         .map(|row| row.map(Row::into_stored))
         .collect::<rusqlite::Result<_>>()?;
     Ok((sessions, total))
+}
+
+const NEWEST_FIRST: &str = "ORDER BY start_time DESC, session_id DESC LIMIT ?";
+
+/// Gives filters that together leave what one leaves, each of which an index has in order: of several components, as of one
+/// that is spelled in two ways, all sessions would be sorted for a page of them.
+fn in_order(filter: &SessionFilter) -> Vec<SessionFilter> {
+    let components: BTreeSet<_> = filter.component.iter().collect();
+    if !(2..=APART_MAX).contains(&components.len()) {
+        return vec![filter.clone()];
+    }
+    let each = components.into_iter().map(|component| SessionFilter {
+        component: vec![component.clone()],
+        ..filter.clone()
+    });
+    each.collect()
 }
 
 fn count(connection: &Connection, conditions: &Conditions) -> rusqlite::Result<u64> {
