@@ -1,12 +1,9 @@
 //! What can be set: the project's `settings/akosha.yaml` and `settings/local.yaml`, the user's `~/.config/akosha/config.yaml`
 //! and `local.yaml`, variables; the later ones win.
 
-use std::{
-    ffi::OsString,
-    path::{Path, PathBuf},
-};
+use std::{ffi::OsString, path::Path};
 
-use layered_config::{Declaration, FileError, Kind, Layer, Layers, VariableError};
+use layered_config::{Declaration, FileError, Kind, Layer, Layers, Places, VariableError};
 use session_client::Destination;
 
 /// The most sessions of a server that may be asked for: 10 million, which take 4 GB of memory.
@@ -61,7 +58,7 @@ impl Settings {
             .iter()
             .filter_map(|declared| Some((declared.key.clone(), declared.default.clone()?)));
         let mut layers = Layers::new().with(Layer::defaults(defaults));
-        for file in files(folder, &variable) {
+        for (_, file) in Places::of("akosha", folder, &variable).files {
             layers = layers.with(Layer::from_file(file)?);
         }
         let variables = declared
@@ -98,28 +95,6 @@ fn servers(text: &str) -> Result<Vec<Destination>, String> {
         .filter(|text| !text.is_empty())
         .map(str::parse)
         .collect()
-}
-
-/// Gives the files that may say something, the weakest first.
-fn files(folder: &Path, variable: &impl Fn(&str) -> Option<OsString>) -> Vec<PathBuf> {
-    let own = |folder: &Path| folder.join("settings/akosha.yaml");
-    let local = |folder: &Path| folder.join("settings/local.yaml");
-    let mut around = folder.ancestors();
-    let project = around.find(|folder| own(folder).is_file() || local(folder).is_file());
-    let mut files: Vec<_> = project
-        .map(|project| vec![own(project), local(project)])
-        .unwrap_or_default();
-    // Relative ones count as not set, as the XDG Base Directory Specification asks.
-    let absolute = |name: &str| {
-        variable(name)
-            .map(PathBuf::from)
-            .filter(|path| path.is_absolute())
-    };
-    let home = absolute("XDG_CONFIG_HOME").or_else(|| Some(absolute("HOME")?.join(".config")));
-    if let Some(user) = home.map(|home| home.join("akosha")) {
-        files.extend([user.join("config.yaml"), user.join("local.yaml")]);
-    }
-    files
 }
 
 fn declarations() -> [Declaration; 2] {

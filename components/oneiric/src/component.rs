@@ -1,8 +1,8 @@
 //! Which files, variables and keys a component has.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use layered_config::{Declaration, Kind};
+use layered_config::{Declaration, Kind, Places, schema_of};
 use session_client::state_folder;
 use session_model::id::spellings;
 
@@ -54,16 +54,9 @@ impl Component {
         if !(1..=100).contains(&name.len()) || !name.bytes().all(accepted) {
             return Err(ComponentError::Name(name.to_owned()));
         }
-        let schema_of = |folder: &Path| folder.join("settings").join(format!("{name}.schema.yaml"));
-        let settings_of = |folder: &Path| folder.join("settings").join(format!("{name}.yaml"));
-        let is_project = |folder: &Path| {
-            let local = folder.join("settings/local.yaml");
-            [settings_of(folder), schema_of(folder), local]
-                .iter()
-                .any(|file| file.is_file())
-        };
-        let project = surroundings.nearest(is_project).to_owned();
-        let schema = schema_of(&project);
+        let variable = |name: &str| surroundings.variable(name);
+        let Places { project, files } = Places::of(name, &surroundings.folder, variable);
+        let schema = schema_of(&project, name);
         let (declared, declared_by) = match schema::read(&schema)? {
             Some(declared) => (Some(declared), Some(schema.display().to_string())),
             None => match built_in(name) {
@@ -73,17 +66,7 @@ impl Component {
         };
         let files = match server_file(name, surroundings) {
             Some(file) => vec![("state folder", file)],
-            None => {
-                let mut files = vec![
-                    ("project", settings_of(&project)),
-                    ("project, local", project.join("settings/local.yaml")),
-                ];
-                if let Some(home) = surroundings.config_home() {
-                    files.push(("user", home.join(name).join("config.yaml")));
-                    files.push(("user, local", home.join(name).join("local.yaml")));
-                }
-                files
-            }
+            None => files,
         };
         Ok(Self {
             name: name.to_owned(),

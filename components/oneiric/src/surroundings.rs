@@ -7,6 +7,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use layered_config::user_folder;
+
 /// The project, the user's folders and the environment.
 #[derive(Clone, Debug)]
 pub struct Surroundings {
@@ -47,46 +49,8 @@ impl Surroundings {
         names.filter(move |name| name.starts_with(prefix))
     }
 
-    /// Gives the user's folder for configuration: `XDG_CONFIG_HOME`, else `~/.config`; relative ones count as not set, as
-    /// the XDG Base Directory Specification asks.
-    pub fn config_home(&self) -> Option<PathBuf> {
-        self.user_folder("XDG_CONFIG_HOME", ".config")
-    }
-
     /// Gives the user's folder for what programs remember: `XDG_STATE_HOME`, else `~/.local/state`.
     pub fn state_home(&self) -> Option<PathBuf> {
-        self.user_folder("XDG_STATE_HOME", ".local/state")
-    }
-
-    fn user_folder(&self, variable: &str, below_home: &str) -> Option<PathBuf> {
-        let absolute = |name: &str| {
-            let path = PathBuf::from(self.variable(name)?);
-            path.is_absolute().then_some(path)
-        };
-        absolute(variable).or_else(|| Some(absolute("HOME")?.join(below_home)))
-    }
-
-    /// Gives the nearest folder, from the one we are in outwards, of which something holds; else the one we are in.
-    pub(crate) fn nearest(&self, holds: impl Fn(&Path) -> bool) -> &Path {
-        let mut around = self.folder.ancestors();
-        around.find(|folder| holds(folder)).unwrap_or(&self.folder)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_users_folders_are_xdgs() {
-        let at = |variables: &[(&str, &str)]| {
-            Surroundings::new("/", variables.iter().copied()).config_home()
-        };
-        assert_eq!(at(&[]), None);
-        assert_eq!(at(&[("HOME", "/h")]), Some("/h/.config".into()));
-        let both = [("HOME", "/h"), ("XDG_CONFIG_HOME", "/x")];
-        assert_eq!(at(&both), Some("/x".into()));
-        let relative = [("HOME", "/h"), ("XDG_CONFIG_HOME", "x")];
-        assert_eq!(at(&relative), Some("/h/.config".into()));
+        user_folder("XDG_STATE_HOME", ".local/state", |name| self.variable(name))
     }
 }

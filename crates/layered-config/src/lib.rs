@@ -5,6 +5,7 @@
 //! - [`Layers`]: all of them in order of strength; typed lookup, explanation, unknown keys
 //! - [`Setting`], [`Contribution`], [`ValueError`]: what a lookup answers
 //! - [`Declaration`], [`Problem`]: what settings may be, and what all layers say that they may not
+//! - [`Places`]: where the files of a component are
 //! - [`Origin`]: where a value comes from, for people
 //! - [`FromText`]: how text becomes a value
 //!
@@ -38,6 +39,7 @@ mod from_text;
 mod layer;
 mod layers;
 mod origin;
+mod places;
 mod setting;
 mod unknown;
 mod yaml;
@@ -48,6 +50,7 @@ pub use from_text::FromText;
 pub use layer::{Layer, Source, VariableError};
 pub use layers::Layers;
 pub use origin::Origin;
+pub use places::{Places, config_home, schema_of, user_folder};
 pub use setting::{Contribution, Setting, ValueError};
 pub use unknown::UnknownKey;
 pub use yaml::{DEPTH_MAX, KEY_LENGTH_MAX_BYTES};
