@@ -3,6 +3,7 @@
 //! One thread writes (`writer`), a few connections read beside it (WAL). Whoever holds `<database>.lock` owns the
 //! file; readers need no lock, so that the CLI and `sqlite3` can look at any time.
 
+mod chain;
 pub mod compared;
 mod connection;
 mod export;
@@ -219,8 +220,6 @@ impl SqliteStore {
     ///
     /// As [`Self::open`].
     pub fn rebuild_search(path: &Path) -> Result<u64, OpenError> {
-        /// More than a server takes, as nobody waits: FTS5 has fewer pieces to merge.
-        const SLICE: u64 = 16_384;
         let _lock = lock(path)?;
         let mut connection = connection::read_write(path)?;
         schema::migrate(&mut connection)?;
@@ -229,7 +228,7 @@ impl SqliteStore {
         loop {
             // What was indexed stays, also where this is ended.
             let transaction = connection.transaction()?;
-            let of_slice = search::index(&transaction, SLICE)?;
+            let of_slice = search::index(&transaction, search::LARGE_SLICE)?;
             transaction.commit()?;
             if of_slice == 0 {
                 break;

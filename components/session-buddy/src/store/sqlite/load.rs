@@ -7,14 +7,11 @@ use std::{fs::File, path::Path};
 
 use session_model::Timestamp;
 
-use super::{OpenError, connection, lock, writer::Chain};
+use super::{OpenError, chain::Chain, connection, lock, search};
 use crate::store::Past;
 
 /// Pages in memory, in KiB: the ends of all tables and indexes.
 const CACHE_KIB: i64 = 256 * 1024;
-
-/// Sessions that are indexed together; nobody waits, and FTS5 has fewer pieces to merge than of the writer's slices.
-const SLICE: u64 = 16_384;
 
 /// A database that is being loaded.
 pub struct Loader {
@@ -56,7 +53,7 @@ impl Loader {
     ///
     /// When the database or the disk fails.
     pub fn finish(mut self) -> Result<(), OpenError> {
-        while self.chain.index(SLICE)? > 0 {}
+        while self.chain.index(search::LARGE_SLICE)? > 0 {}
         self.chain.settle()?;
         self.chain.sync()
     }

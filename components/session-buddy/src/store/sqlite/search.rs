@@ -24,7 +24,7 @@ use session_model::{Metadata, Searched, SessionId, Timestamp};
 use super::row::cell;
 
 pub(super) use compare::{PLACE, compare};
-pub(super) use index::{SLICE, clear, index, waiting};
+pub(super) use index::{LARGE_SLICE, SLICE, clear, index, waiting};
 pub(super) use read::Finder;
 
 /// The most sessions of a moment whose words are indexed. Real clocks put a handful into a millisecond at thousands of

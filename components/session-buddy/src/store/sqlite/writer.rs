@@ -14,26 +14,22 @@ use std::{
     time::{Duration, Instant},
 };
 
-use rusqlite::{Connection, OptionalExtension, TransactionBehavior};
 use session_model::{Act, Timestamp};
 use tokio::sync::oneshot;
 use tracing::{error, info};
-use uuid::Uuid;
 
 use super::{
-    OpenError, connection, notes,
+    OpenError,
+    chain::{Chain, Made},
+    connection, notes,
     place::{Place, PlaceError},
-    rollup::Journal,
     search,
     status::Status,
     verify,
-    writing::{Head, Left, WriteError, Writing},
+    writing::WriteError,
 };
 use crate::store::{
-    Change, Commit, Differing, FailureKind, Import, ImportCount, Note, Outcome, Past, StoreError,
-    Witness,
-    checkpoint::ChainHead,
-    ledger::{FORMAT, GENESIS, Header},
+    Change, Differing, FailureKind, Import, ImportCount, Note, Outcome, StoreError, Witness,
 };
 
 /// With so many changes a transaction takes no further job; more only adds latency (measured: 5-10 ms at 256, 60-100 ms
@@ -91,9 +87,6 @@ pub(super) type ImportAnswer = Result<Result<ImportCount, Vec<Differing>>, Store
 /// What came of the changes of a job; nothing, of notes and of an act.
 pub(super) type Answer = Result<Vec<Outcome>, StoreError>;
 
-/// What came of a transaction, and, if it is committed, what is to be told of it.
-type Made<T> = (T, Option<Commit>);
-
 /// The writer: its connection while it is trusted, and how to get another.
 pub(super) struct Writer {
     place: Arc<Place>,
@@ -113,18 +106,6 @@ impl Drop for Writer {
                 .failed("the writer came to a bug and stopped; the log says where");
         }
     }
-}
-
-/// A connection and the end of the chain that it writes.
-pub(super) struct Chain {
-    connection: Connection,
-    key: i64,
-    uuid: Uuid,
-    head: Head,
-    /// What its transactions change of the sums. It goes with the connection when one fails.
-    journal: Journal,
-    /// How many sessions wait to be indexed.
-    to_index: u64,
 }
 
 impl Writer {
@@ -409,194 +390,5 @@ impl Writer {
             Ok(false) => error!("A reader kept the WAL from being brought into the database"),
             Err(error) => error!("The WAL could not be brought into the database: {error}"),
         }
-    }
-}
-
-const BEGIN_CHAIN: &str = "INSERT INTO chains (uuid) VALUES (?1)";
-
-const LAST_RECORD: &str = "
-    SELECT ledger.chain, uuid, seq, chain_hash FROM ledger JOIN chains USING (chain) ORDER BY record DESC LIMIT 1";
-
-impl Chain {
-    pub(super) fn load_or_begin(
-        mut connection: Connection,
-        now: Timestamp,
-    ) -> Result<Self, OpenError> {
-        let begun: bool =
-            connection.query_row("SELECT EXISTS (SELECT 1 FROM chains)", [], |row| row.get(0))?;
-        if !begun {
-            let transaction = connection.transaction()?;
-            let uuid = Uuid::now_v7();
-            transaction.execute(BEGIN_CHAIN, [uuid.as_bytes().as_slice()])?;
-            let key = transaction.last_insert_rowid();
-            let mut head = Head {
-                seq: 0,
-                hash: [0; 32],
-            };
-            let genesis = Header {
-                chain: uuid,
-                seq: 0,
-                format: FORMAT,
-                kind: GENESIS,
-                session_id: None,
-                received_at: now.as_micros(),
-                payload_commitment: None,
-            };
-            head.append(&transaction, key, &genesis)?;
-            transaction.commit()?;
-        }
-        Self::load(connection)?.ok_or(OpenError::Foreign)
-    }
-
-    /// Reads the end of the chain; `None` where there is none.
-    fn load(connection: Connection) -> Result<Option<Self>, OpenError> {
-        let last = connection
-            .query_row(LAST_RECORD, [], |row| {
-                let uuid: [u8; 16] = row.get(1)?;
-                Ok((
-                    row.get(0)?,
-                    Uuid::from_bytes(uuid),
-                    row.get(2)?,
-                    row.get(3)?,
-                ))
-            })
-            .optional()?;
-        let Some((key, uuid, seq, hash)) = last else {
-            return Ok(None);
-        };
-        Ok(Some(Self {
-            journal: Journal::load(&connection)?,
-            to_index: search::waiting(&connection)?,
-            connection,
-            key,
-            uuid,
-            head: Head { seq, hash },
-        }))
-    }
-
-    /// Gives the newest record.
-    const fn newest(&self) -> ChainHead {
-        ChainHead {
-            chain: self.uuid,
-            seq: self.head.seq,
-            chain_hash: self.head.hash,
-        }
-    }
-
-    /// Adds what the journal of the sums has to them, so that a database at rest has an empty one.
-    pub(super) fn settle(&mut self) -> rusqlite::Result<()> {
-        let transaction = self.connection.transaction()?;
-        self.journal.settle(&transaction)?;
-        transaction.commit()
-    }
-
-    /// Writes groups in one transaction. On an error nothing of them is written. A session whose record is damaged does
-    /// not keep the others from being changed.
-    fn commit(&mut self, groups: Vec<Work>) -> Result<Made<Vec<Vec<Outcome>>>, WriteError> {
-        let transaction = self
-            .connection
-            .transaction_with_behavior(TransactionBehavior::Immediate)?;
-        let mut writing = Writing::begin(
-            &transaction,
-            self.key,
-            self.uuid,
-            self.head,
-            &mut self.journal,
-        );
-        let mut make = |work| match work {
-            Work::Changes(changes) => changes
-                .into_iter()
-                .map(|change| writing.outcome(change))
-                .collect::<Result<_, _>>(),
-            Work::Notes(notes) => {
-                for note in notes {
-                    writing.note(note)?;
-                }
-                Ok(Vec::new())
-            }
-            Work::Act(act) => writing.record(&act).map(|()| Vec::new()),
-        };
-        let outcomes = groups
-            .into_iter()
-            .map(&mut make)
-            .collect::<Result<_, _>>()?;
-        let left = writing.finish()?;
-        transaction.commit()?;
-        Ok((outcomes, Some(self.reached(left))))
-    }
-
-    /// Writes sessions that are not there yet in one transaction.
-    pub(super) fn append(&mut self, sessions: Vec<Past>) -> Result<(), WriteError> {
-        let transaction = self.connection.transaction()?;
-        let mut writing = Writing::begin(
-            &transaction,
-            self.key,
-            self.uuid,
-            self.head,
-            &mut self.journal,
-        );
-        for session in sessions {
-            writing.load(session)?;
-        }
-        let left = writing.finish()?;
-        transaction.commit()?;
-        self.reached(left);
-        Ok(())
-    }
-
-    /// Writes an import in a transaction of its own, or nothing of it where it differs from what is on record.
-    fn import(
-        &mut self,
-        import: Import,
-    ) -> Result<Made<Result<ImportCount, Vec<Differing>>>, WriteError> {
-        let transaction = self
-            .connection
-            .transaction_with_behavior(TransactionBehavior::Immediate)?;
-        let mut writing = Writing::begin(
-            &transaction,
-            self.key,
-            self.uuid,
-            self.head,
-            &mut self.journal,
-        );
-        let made = super::import::write(&mut writing, import)?;
-        let left = writing.finish()?;
-        if made.is_ok() {
-            transaction.commit()?;
-            Ok((made, Some(self.reached(left))))
-        } else {
-            transaction.rollback()?;
-            // What was counted of it is gone with it.
-            self.journal = Journal::load(&self.connection)?;
-            Ok((made, None))
-        }
-    }
-
-    /// Goes on from where a transaction has left the chain, and gives what is to be told of it.
-    fn reached(&mut self, left: Left) -> Commit {
-        self.head = left.head;
-        self.to_index += left.to_index;
-        left.made
-    }
-
-    /// Brings all that was written to the disk.
-    pub(super) fn sync(&self) -> Result<(), OpenError> {
-        self.connection.pragma_update(None, "synchronous", "FULL")?;
-        connection::checkpoint(&self.connection).map(drop)
-    }
-
-    /// Indexes a slice of the sessions that wait for it. Gives how many.
-    pub(super) fn index(&mut self, slice: u64) -> rusqlite::Result<u64> {
-        let transaction = self
-            .connection
-            .transaction_with_behavior(TransactionBehavior::Immediate)?;
-        let indexed = search::index(&transaction, slice)?;
-        transaction.commit()?;
-        // What was counted twice, as it changed before it was indexed, is found to be done.
-        self.to_index = match indexed {
-            0 => 0,
-            some => self.to_index.saturating_sub(some),
-        };
-        Ok(indexed)
     }
 }

@@ -12,6 +12,9 @@ use crate::store::sqlite::row::cell;
 /// waits a few milliseconds.
 pub(in crate::store::sqlite) const SLICE: u64 = 256;
 
+/// The same where nobody waits: FTS5 has fewer pieces to merge.
+pub(in crate::store::sqlite) const LARGE_SLICE: u64 = 16_384;
+
 /// For as many sessions a page of the index is merged. Merging eight pieces into one at each of the levels that ten million
 /// sessions make takes half of that.
 const SESSIONS_PER_MERGED_PAGE: u64 = 8;
