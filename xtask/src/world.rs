@@ -1,7 +1,7 @@
 //! A state folder, the server on it, and shells.
 
 use std::io::{BufRead, BufReader, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::time::Duration;
 
@@ -166,10 +166,14 @@ impl World {
         Ok(removed)
     }
 
-    /// The example shell on this state folder.
+    /// The example shell on this state folder. It takes signals as a terminal's programs do, also where whoever runs this
+    /// ignores some, as `nohup` does.
     pub(crate) fn shell(&self, arguments: &[&str]) -> Command {
-        let mut command = command(&workspace::billing(Profile::Debug), &self.state);
-        command.args(arguments);
+        let mut command = command(Path::new("env"), &self.state);
+        command
+            .arg("--default-signal=HUP,INT,TERM")
+            .arg(workspace::billing(Profile::Debug))
+            .args(arguments);
         command
     }
 
