@@ -11,6 +11,7 @@ mod happenings;
 mod import;
 mod load;
 mod notes;
+mod payload;
 mod place;
 mod reader;
 mod rollup;
@@ -44,6 +45,7 @@ use self::{
     writer::{Job, Work, Writer},
 };
 pub use load::Loader;
+pub use payload::unpack as unpack_payload;
 pub use place::PlaceError;
 
 use super::{

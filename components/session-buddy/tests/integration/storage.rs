@@ -12,6 +12,7 @@ use std::{
     time::Instant,
 };
 
+use rusqlite::Connection;
 use serde_json::json;
 
 use crate::harness::{Answer, DEADLINE, Home, Server, numbers, start, with};
@@ -251,31 +252,36 @@ fn a_person_with_sqlite3_takes_nothing_away_from_the_server() {
 }
 
 /// A home whose database has three sessions, and `change` done to the bytes of the file.
-fn damaged(change: impl FnOnce(&mut Vec<u8>)) -> (Home, Vec<u8>) {
+fn damaged(change: impl FnOnce(&Home, &mut Vec<u8>)) -> (Home, Vec<u8>) {
     let server = Server::start();
     for number in 1..=3 {
         server.begin(start(number));
     }
     let home = server.stop();
     let mut bytes = fs::read(home.database()).unwrap();
-    change(&mut bytes);
+    change(&home, &mut bytes);
     fs::write(home.database(), &bytes).unwrap();
     (home, bytes)
 }
 
 #[test]
 fn a_damaged_database_is_refused_with_what_is_damaged_and_left_as_it_is() {
-    let payload = |bytes: &mut Vec<u8>| {
-        // In the ledger's copy of the event, not in the row: the row has no event type.
-        let at = bytes.windows(13).position(|part| part == b"session_start");
-        bytes[at.unwrap()] = b'S';
+    let payload = |home: &Home, bytes: &mut Vec<u8>| {
+        let database = Connection::open(home.database()).unwrap();
+        let payload: Vec<u8> = database
+            .query_row("SELECT payload FROM ledger_payload", [], |row| row.get(0))
+            .unwrap();
+        let at = bytes
+            .windows(payload.len())
+            .position(|part| part == payload);
+        bytes[at.unwrap() + payload.len() / 2] ^= 1;
     };
-    let pages = |bytes: &mut Vec<u8>| {
+    let pages = |_: &Home, bytes: &mut Vec<u8>| {
         let half = bytes.len() / 2;
         bytes[half..].fill(0xFF);
     };
-    let cut = |bytes: &mut Vec<u8>| bytes.truncate(bytes.len() / 2);
-    type Change<'a> = &'a dyn Fn(&mut Vec<u8>);
+    let cut = |_: &Home, bytes: &mut Vec<u8>| bytes.truncate(bytes.len() / 2);
+    type Change<'a> = &'a dyn Fn(&Home, &mut Vec<u8>);
     let cases: [(Change<'_>, &str); 3] = [
         (&payload, "its payload is not the one that it commits to"),
         (&pages, "database"),

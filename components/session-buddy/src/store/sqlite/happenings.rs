@@ -6,6 +6,7 @@ use tracing::error;
 use uuid::Uuid;
 
 use super::{
+    payload,
     row::{checked_key, record_key},
     writing::{instant, read_record},
 };
@@ -127,10 +128,10 @@ fn happening(
     place: ChainHead,
 ) -> rusqlite::Result<Option<Happening>> {
     let (kind, received_at) = (row.get_ref(1)?.as_str()?, row.get(2)?);
-    let Some(payload) = row.get_ref(4)?.as_blob_or_null()? else {
+    let Some(stored) = row.get_ref(4)?.as_blob_or_null()? else {
         return Ok(None);
     };
-    let accepted = match read_record(kind, received_at, payload) {
+    let accepted = match read_record(kind, received_at, &payload::unpack(stored)) {
         Ok(Some(accepted)) => accepted,
         Ok(None) => return Ok(None),
         Err(error) => {
@@ -160,8 +161,8 @@ fn until(connection: &Connection, id: &str, record: i64) -> rusqlite::Result<Vec
     let mut rows = statement.query(params![id, record])?;
     let mut records = Vec::new();
     while let Some(row) = rows.next()? {
-        let payload = row.get_ref(2)?.as_blob()?;
-        let read = read_record(row.get_ref(0)?.as_str()?, row.get(1)?, payload);
+        let payload = payload::read(row, 2)?;
+        let read = read_record(row.get_ref(0)?.as_str()?, row.get(1)?, &payload);
         records.extend(read.ok().flatten());
     }
     Ok(records)

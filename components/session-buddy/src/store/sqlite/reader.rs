@@ -13,7 +13,7 @@ use tokio::sync::Semaphore;
 use tracing::{error, warn};
 
 use super::{
-    chain_of_causes, connection,
+    chain_of_causes, connection, payload,
     place::Place,
     row::{COLUMNS, Cell, Row},
     search::Finder,
@@ -369,13 +369,13 @@ pub(super) fn acts(connection: &Connection, query: &ActQuery) -> rusqlite::Resul
 /// Reads a row of [`ACTS`]; none where it is no act of a person. `verify` tells of those that cannot be read.
 fn act(row: &rusqlite::Row<'_>) -> rusqlite::Result<Option<ActRecord>> {
     let (seq, kind, received_at) = (row.get(1)?, row.get_ref(2)?.as_str()?, row.get(4)?);
-    let payload = row.get_ref(5)?.as_blob()?;
+    let payload = payload::read(row, 5)?;
     if kind == ledger::ADMIN {
-        let act = Act::from_payload(instant(received_at), payload);
+        let act = Act::from_payload(instant(received_at), &payload);
         return Ok(act.ok().map(|act| ActRecord::of(seq, act)));
     }
     let id: String = row.get(3)?;
-    let (Ok(id), Ok(Some(closure))) = (id.parse(), read_record(kind, received_at, payload)) else {
+    let (Ok(id), Ok(Some(closure))) = (id.parse(), read_record(kind, received_at, &payload)) else {
         return Ok(None);
     };
     Ok(ActRecord::of_closure(seq, &id, closure))
@@ -393,8 +393,8 @@ pub(super) fn revoked_tokens(connection: &Connection) -> rusqlite::Result<Vec<St
     let mut rows = statement.query([])?;
     let mut revoked = Vec::new();
     while let Some(row) = rows.next()? {
-        let payload = row.get_ref(1)?.as_blob()?;
-        match Act::from_payload(instant(row.get(0)?), payload).map(|act| act.deed) {
+        let payload = payload::read(row, 1)?;
+        match Act::from_payload(instant(row.get(0)?), &payload).map(|act| act.deed) {
             Ok(deed) if deed.act == ActName::TokenRevoked => revoked.extend(deed.token_id),
             Ok(_) => {}
             Err(error) => error!(

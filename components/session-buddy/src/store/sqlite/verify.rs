@@ -11,7 +11,7 @@ use session_model::{Counters, Session, SessionStatus, Timestamp, fold::Vitals};
 use uuid::Uuid;
 
 use super::{
-    OpenError, connection, rollup,
+    OpenError, connection, payload, rollup,
     row::{COLUMNS, Places, Row, record_key},
     search,
     writing::read_record,
@@ -291,7 +291,7 @@ impl Record {
             leaf_hash: row.get(7)?,
             chain_hash: row.get(8)?,
             payload: match salt {
-                Some(salt) => Some((salt, row.get(10)?)),
+                Some(salt) => Some((salt, payload::read(row, 10)?.into_owned())),
                 None => None,
             },
             key_id: row.get(11)?,
@@ -447,8 +447,8 @@ impl Folding<'_> {
             let mut payload = payload.query([key])?;
             match payload.next()? {
                 Some(row) => {
-                    let payload = row.get_ref(0)?.as_blob().map_err(rusqlite::Error::from)?;
-                    match read_record(&kind, received_at, payload) {
+                    let payload = payload::read(row, 0)?;
+                    match read_record(&kind, received_at, &payload) {
                         Ok(record) => records.extend(record),
                         Err(error) => {
                             return difference(

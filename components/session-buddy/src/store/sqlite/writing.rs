@@ -11,7 +11,7 @@ use tracing::error;
 use uuid::Uuid;
 
 use super::{
-    chain_of_causes, notes,
+    chain_of_causes, notes, payload,
     rollup::Journal,
     row::{CHANGING, COLUMNS, Places, Row, cell, chain_of, record_key},
     search,
@@ -347,8 +347,8 @@ impl<'a> Writing<'a> {
         let mut records = Vec::new();
         while let Some(row) = rows.next()? {
             let kind = row.get_ref(0)?.as_str().map_err(rusqlite::Error::from)?;
-            let payload = row.get_ref(2)?.as_blob().map_err(rusqlite::Error::from)?;
-            let record = read_record(kind, row.get(1)?, payload);
+            let payload = payload::read(row, 2)?;
+            let record = read_record(kind, row.get(1)?, &payload);
             records.extend(record.map_err(|source| WriteError::Record {
                 id: id.clone(),
                 source,
@@ -397,7 +397,7 @@ impl<'a> Writing<'a> {
         let key = self.head.append(self.transaction, self.chain, &header)?;
         self.transaction
             .prepare_cached(APPEND_PAYLOAD)?
-            .execute(params![key, salt, payload])?;
+            .execute(params![key, salt, payload::pack(payload)])?;
         self.made.records.push(kind);
         Ok(key)
     }

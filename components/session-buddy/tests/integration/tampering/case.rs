@@ -125,6 +125,7 @@ pub(super) enum Peer {
 pub(super) struct Edit {
     #[serde(default)]
     pub(super) sql: String,
+    pub(super) payload: Option<PayloadEdit>,
     #[serde(default)]
     pub(super) file: Vec<FileEdit>,
     /// Compare with the checkpoint that was kept elsewhere, too.
@@ -141,6 +142,14 @@ pub(super) struct Edit {
 
 fn ok() -> String {
     "ok".to_owned()
+}
+
+/// A text in the payload of a record, and what stands there then.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct PayloadEdit {
+    pub(super) seq: u64,
+    pub(super) replace: (String, String),
 }
 
 #[derive(Debug, Deserialize)]

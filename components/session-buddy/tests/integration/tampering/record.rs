@@ -2,9 +2,11 @@
 
 use std::{fs, os::unix::fs::PermissionsExt};
 
+use rusqlite::params;
 use serde_json::json;
+use session_buddy::store::sqlite::unpack_payload;
 
-use super::case::{Case, Edit, Findings, cases};
+use super::case::{Case, Edit, Findings, PayloadEdit, cases};
 use crate::harness::{Home, Server, end, start};
 
 /// What a state folder keeps of a record.
@@ -47,6 +49,9 @@ fn apply(edit: &Edit, home: &Home, foreign: &Home) -> Result<(), String> {
     if !edit.sql.is_empty() && !schema && database.total_changes() == before {
         return Err("its SQL changes nothing".to_owned());
     }
+    if let Some(edit) = &edit.payload {
+        edit_payload(&database, edit)?;
+    }
     for file in &edit.file {
         let path = home.file(&file.name);
         match (&file.content, &file.replace, file.mode) {
@@ -66,6 +71,22 @@ fn apply(edit: &Edit, home: &Home, foreign: &Home) -> Result<(), String> {
         }
     }
     Ok(())
+}
+
+fn edit_payload(database: &rusqlite::Connection, edit: &PayloadEdit) -> Result<(), String> {
+    const READ: &str = "SELECT payload FROM ledger_payload WHERE seq = ?1";
+    const WRITE: &str = "UPDATE ledger_payload SET payload = ?2 WHERE seq = ?1";
+    let stored: Vec<u8> = database
+        .query_row(READ, [edit.seq], |row| row.get(0))
+        .map_err(|error| error.to_string())?;
+    let text = String::from_utf8(unpack_payload(&stored).into_owned()).unwrap();
+    let (from, to) = &edit.replace;
+    if !text.contains(from) {
+        return Err(format!("{from:?} is not in {text}"));
+    }
+    let edited = text.replace(from, to).into_bytes();
+    let written = database.execute(WRITE, params![edit.seq, edited]);
+    written.map(drop).map_err(|error| error.to_string())
 }
 
 fn try_out(case: &Case, edit: &Edit, honest: &Home, foreign: &Home, findings: &mut Findings) {
