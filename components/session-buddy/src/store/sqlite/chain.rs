@@ -198,6 +198,16 @@ impl Chain {
         connection::checkpoint(&self.connection).map(drop)
     }
 
+    /// Indexes as [`Self::index`] does, but leaves it to the next commit to bring that to the disk with its own sync. A power
+    /// cut before takes it away as a whole, and it is done again.
+    pub(super) fn index_unsynced(&mut self, slice: u64) -> rusqlite::Result<u64> {
+        self.connection
+            .pragma_update(None, "synchronous", "NORMAL")?;
+        let indexed = self.index(slice)?;
+        self.connection.pragma_update(None, "synchronous", "FULL")?;
+        Ok(indexed)
+    }
+
     /// Indexes a slice of the sessions that wait for it. Gives how many.
     pub(super) fn index(&mut self, slice: u64) -> rusqlite::Result<u64> {
         let transaction = self

@@ -236,7 +236,7 @@ impl Writer {
             return;
         }
         let Ok(chain) = self.usable() else { return };
-        if let Err(error) = chain.index(search::SLICE) {
+        if let Err(error) = chain.index_unsynced(search::SLICE) {
             error!(
                 "Sessions could not be indexed for search, which is slow until they are: {error}; `session-buddy verify` \
                  tells whether the index is damaged"
