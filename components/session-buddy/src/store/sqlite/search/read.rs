@@ -144,7 +144,12 @@ impl<'a> Finder<'a> {
              AND NOT EXISTS (SELECT 1 FROM search_changed WHERE search_changed.session_id = sessions.session_id)",
             [],
         );
-        let mut of_moment = self.prepare("FROM sessions", &conditions)?;
+        // Of the few that were lost the index of those tells before a row is read, which SQLite would not choose by itself.
+        let from = match self.query.filter.status.as_slice() {
+            [SessionStatus::Lost] => "FROM sessions INDEXED BY sessions_lost",
+            _ => "FROM sessions",
+        };
+        let mut of_moment = self.prepare(from, &conditions)?;
         let mut moments = self.snapshot.prepare_cached(MOMENTS)?;
         let (oldest, newest) = self.span(after);
         let mut moments = moments.query((&candidates.wanted, oldest.0, newest.0))?;
