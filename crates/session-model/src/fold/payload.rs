@@ -3,13 +3,10 @@
 
 use serde_json::{Map, Value};
 
-use super::{
-    Accepted, ByHand, Counters, Fact, Field, FieldErrors, Imported, Loss, Origin, Report, Revival,
-    Started,
-};
+use super::{Accepted, ByHand, Counters, Fact, Imported, Loss, Origin, Report, Revival, Started};
 use crate::{
     event::SessionEndEvent,
-    field::model,
+    field::{Field, FieldErrors, model},
     record::Gap,
     text::Integer,
     timestamp::Timestamp,
