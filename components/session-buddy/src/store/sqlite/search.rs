@@ -9,6 +9,7 @@
 //! which more than [`CROWD`] sessions began, there is only [`CROWDED`]: whoever comes by looks at all of them. So what
 //! it takes to index a session does not depend on how many others began with it.
 
+mod common;
 mod compare;
 mod index;
 #[cfg(test)]

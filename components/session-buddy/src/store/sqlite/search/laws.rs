@@ -6,7 +6,9 @@ use proptest::prelude::*;
 use rusqlite::{Connection, params};
 use session_model::{Searched, SessionFilter, SessionId, Timestamp};
 
-use super::{CROWD, Finder, Moment, Texts, changed, compare, index, waiting};
+use super::{
+    CROWD, Finder, Moment, Texts, changed, common::without_common, compare, index, indexed, waiting,
+};
 use crate::store::{
     Cursor, ListQuery,
     sqlite::{schema, verify::VerifyError},
@@ -21,6 +23,8 @@ enum Step {
         text: usize,
         sessions: usize,
     },
+    /// One begins in each of so many moments that their words are common.
+    Spread { text: usize },
     /// The error of one of them becomes another.
     Fail { session: usize, text: Option<usize> },
     /// A slice is indexed.
@@ -51,6 +55,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
     let step = prop_oneof![
         4 => (0..4_i64, 0..6_usize, 1..4_usize)
             .prop_map(|(moment, text, sessions)| Step::Begin { moment, text, sessions }),
+        1 => (0..6_usize).prop_map(|text| Step::Spread { text }),
         1 => (0..6_usize).prop_map(|text| Step::Begin { moment: 2, text, sessions: CROWD }),
         3 => (0..64_usize, prop::option::of(0..6_usize))
             .prop_map(|(session, text)| Step::Fail { session, text }),
@@ -128,6 +133,9 @@ impl Database {
                 sessions,
             } => {
                 (0..sessions).for_each(|_| self.begin(moment, TEXTS_OF_SESSIONS[text]));
+            }
+            Step::Spread { text } => {
+                (10..80).for_each(|moment| self.begin(moment, TEXTS_OF_SESSIONS[text]));
             }
             Step::Fail { session, text } if self.sessions > 0 => {
                 self.fail(
@@ -238,6 +246,33 @@ fn the_beginning_of_very_many_words_finds_all_that_have_one() {
     }
     while index(&database.connection, 128).unwrap() > 0 {}
     for search in ["ticket", "t", "tickets", "oneiric ticket", "oth"] {
+        assert_eq!(
+            database.found(&[("search", search)], None),
+            database.expected(search, None),
+            "{search}"
+        );
+    }
+}
+
+/// Of words that stand together the index is not asked for those of everybody, and what is found is the same.
+#[test]
+fn a_word_of_everybody_is_not_looked_up_beside_another() {
+    let mut database = Database::new();
+    for number in 0..300 {
+        let text = match number % 75 {
+            0 => "host-017",
+            rest if rest % 4 == 0 => "host-12",
+            _ => "host",
+        };
+        database.begin(number, text);
+    }
+    while index(&database.connection, 128).unwrap() > 0 {}
+    let indexed = indexed(&database.connection).unwrap();
+    let telling =
+        |words: &[&'static str]| without_common(&database.connection, indexed, words).unwrap();
+    assert_eq!(telling(&["host", "017", "12"]), ["017", "12"]);
+    assert_eq!(telling(&["host", "oneiric"]), [""; 0]);
+    for search in ["host-017", "host oneiric", "host nowhere", "les host 12"] {
         assert_eq!(
             database.found(&[("search", search)], None),
             database.expected(search, None),

@@ -6,10 +6,11 @@
 use std::ops::ControlFlow;
 
 use rusqlite::{Connection, Row, Statement, params_from_iter, types::Value};
-use session_model::{SessionStatus, search::words};
+use session_model::{SessionFilter, SessionStatus, Timestamp, search::words};
 
 use super::{
-    CROWDED, Moment, TEXTS, Texts, exists, index::waiting, indexed, vocabulary::words_with,
+    CROWDED, Moment, TEXTS, Texts, common::without_common, exists, index::waiting, indexed,
+    vocabulary::words_with,
 };
 use crate::store::{
     Cursor, ListQuery,
@@ -32,6 +33,8 @@ const ALTERNATIVES_MAX: usize = 16;
 /// How many of the newest sessions are looked at before the index is asked for a beginning of very many words: most likely
 /// enough of them have one.
 const LOOK_FIRST: usize = 512;
+
+const NEWEST_FIRST: &str = "ORDER BY start_time DESC, session_id DESC";
 
 /// A session that was found: its place in the order of lists, and in the table.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -109,7 +112,7 @@ impl<'a> Finder<'a> {
         found: &mut Found<'_>,
     ) -> rusqlite::Result<Walked> {
         let conditions = self.conditions(after);
-        let mut statement = self.prepare("FROM sessions", &conditions)?;
+        let mut statement = self.prepare("FROM sessions", &conditions, NEWEST_FIRST)?;
         let mut rows = statement.query(params_from_iter(conditions.values))?;
         let mut looked_at = 0;
         while let Some(row) = rows.next()? {
@@ -138,30 +141,27 @@ impl<'a> Finder<'a> {
         const MOMENTS: &str = "
             SELECT rowid FROM session_words WHERE session_words MATCH ?1 AND rowid BETWEEN ?2 AND ?3 ORDER BY rowid DESC";
         let mut recent = self.recent(candidates, after)?.into_iter().peekable();
-        let mut conditions = self.conditions(after);
-        conditions.add(
-            "start_time BETWEEN ? AND ? AND sessions.rowid <= ?
-             AND NOT EXISTS (SELECT 1 FROM search_changed WHERE search_changed.session_id = sessions.session_id)",
-            [],
-        );
+        let conditions = self.conditions_in_moment(after);
         // Of the few that were lost the index of those tells before a row is read, which SQLite would not choose by itself.
         let from = match self.query.filter.status.as_slice() {
             [SessionStatus::Lost] => "FROM sessions INDEXED BY sessions_lost",
             _ => "FROM sessions",
         };
-        let mut of_moment = self.prepare(from, &conditions)?;
+        let mut of_moment = self.prepare(from, &conditions, "")?;
         let mut moments = self.snapshot.prepare_cached(MOMENTS)?;
         let (oldest, newest) = self.span(after);
         let mut moments = moments.query((&candidates.wanted, oldest.0, newest.0))?;
         while let Some(row) = moments.next()? {
-            let [first, last] = Moment(row.get(0)?).span();
+            let [first, last] = self.within(Moment(row.get(0)?));
             let place = [
                 first.into_cell(),
                 last.into_cell(),
                 candidates.indexed.into_cell(),
             ];
             let values = conditions.values.iter().cloned().chain(place);
-            for key in self.keys(&mut of_moment, values)? {
+            let mut keys = self.keys(&mut of_moment, values)?;
+            keys.sort_unstable_by(|one, other| other.cmp(one));
+            for key in keys {
                 while let Some(newer) = recent.next_if(|recent| *recent > key) {
                     if found(newer).is_break() {
                         return Ok(());
@@ -192,7 +192,7 @@ impl<'a> Finder<'a> {
         ] {
             let mut conditions = self.conditions(after);
             conditions.add(which, [candidates.indexed.into_cell()]);
-            let mut statement = self.prepare(from, &conditions)?;
+            let mut statement = self.prepare(from, &conditions, "")?;
             recent.extend(self.keys(&mut statement, conditions.values)?);
         }
         recent.sort_unstable_by(|one, other| other.cmp(one));
@@ -205,13 +205,55 @@ impl<'a> Finder<'a> {
         conditions
     }
 
+    /// The same for the sessions of a moment, of which three values are bound behind the others: the first and the last start,
+    /// and the last row. Of what else is said of starts and rows SQLite must not think that it leads to them sooner, which is
+    /// what a plus does.
+    fn conditions_in_moment(&self, after: Option<&Cursor>) -> Conditions {
+        let filter = SessionFilter {
+            after: None,
+            before: None,
+            ..self.query.filter.clone()
+        };
+        let mut conditions = Conditions::of(&filter, self.query.now);
+        if let Some(Cursor {
+            start_time,
+            session_id,
+        }) = after
+        {
+            let place = [start_time.into_cell(), session_id.clone().into_cell()];
+            conditions.add("(+start_time, session_id) < (?, ?)", place);
+        }
+        conditions.add(
+            "start_time BETWEEN ? AND ? AND +sessions.rowid <= ?
+             AND NOT EXISTS (SELECT 1 FROM search_changed WHERE search_changed.session_id = sessions.session_id)",
+            [],
+        );
+        conditions
+    }
+
+    /// Gives the first and the last start of a moment that the filter lets through.
+    fn within(&self, moment: Moment) -> [String; 2] {
+        let [first, last] = moment.span();
+        let filter = &self.query.filter;
+        let after = filter.after.map(|after| after.to_string());
+        let before = filter
+            .before
+            .and_then(|before| Timestamp::from_micros(before.as_micros() - 1).ok())
+            .map(|last| last.to_string());
+        [
+            after.map_or_else(|| first.clone(), |after| first.clone().max(after)),
+            before.map_or_else(|| last.clone(), |before| last.clone().min(before)),
+        ]
+    }
+
     fn prepare(
         &self,
         from: &str,
         conditions: &Conditions,
+        order: &str,
     ) -> rusqlite::Result<rusqlite::CachedStatement<'a>> {
         self.snapshot.prepare_cached(&format!(
-            "SELECT start_time, session_id, sessions.rowid, {TEXTS} {from} {} ORDER BY start_time DESC, session_id DESC",
+            "SELECT start_time, session_id, sessions.rowid, {TEXTS} {from} {} {order}",
             conditions.clause()
         ))
     }
@@ -261,10 +303,19 @@ impl Candidates {
         if active || !exists(snapshot)? || waiting(snapshot)? > RECENT_MAX {
             return Ok(None);
         }
+        let indexed = indexed(snapshot)?;
         let mut all: Vec<_> = of_filter(&filter.user).into_iter().collect();
         let mut vague = false;
         if let Some(search) = &filter.search {
-            all.extend(search.words().map(quoted));
+            let words: Vec<_> = search.words().collect();
+            let mut telling = match words.len() + all.len() {
+                0 | 1 => words.clone(),
+                _ => without_common(snapshot, indexed, &words)?,
+            };
+            if telling.is_empty() && all.is_empty() {
+                telling.extend(words.first());
+            }
+            all.extend(telling.into_iter().map(quoted));
             if let Some(beginning) = search.beginning() {
                 let words = words_with(snapshot, beginning, WORDS_MAX)?;
                 vague = words.is_none() && all.is_empty();
@@ -278,7 +329,7 @@ impl Candidates {
         Ok(Some(Self {
             wanted: format!("({}) OR {}", all.join(" AND "), quoted(CROWDED)),
             vague,
-            indexed: indexed(snapshot)?,
+            indexed,
         }))
     }
 }
@@ -312,6 +363,6 @@ fn any_of(alternatives: impl Iterator<Item = String>) -> String {
 }
 
 /// Spells a word for FTS5; there is no quote in one.
-fn quoted(word: &str) -> String {
+pub(super) fn quoted(word: &str) -> String {
     format!("\"{word}\"")
 }
