@@ -14,6 +14,7 @@ mod compare;
 mod index;
 #[cfg(test)]
 mod laws;
+mod lost;
 mod read;
 mod vocabulary;
 

@@ -88,9 +88,15 @@ impl Database {
             .unwrap()
     }
 
+    /// One of three is lost.
+    fn is_lost(id: &str) -> bool {
+        let (_, number) = id.rsplit_once('-').unwrap();
+        number.parse::<usize>().unwrap().is_multiple_of(3)
+    }
+
     /// Later ones begin earlier within their millisecond.
     fn begin(&mut self, moment: i64, text: &str) {
-        let number = self.sessions;
+        let (number, id) = (self.sessions, Self::id(self.sessions));
         self.sessions += 1;
         let start: Timestamp = "2026-02-06T22:04:58Z".parse().unwrap();
         let micros = 1_000 * moment + 999 - i64::try_from(number % 7).unwrap();
@@ -101,10 +107,11 @@ impl Database {
             .execute(
                 "INSERT INTO sessions (session_id, session_type, component_name, shell_type, status, username, hostname, pid,
                      platform, python_version, working_directory, start_time, end_estimated, error_occurred,
-                     origin_transport, event_id, created_at, last_seen, gaps, metadata, end_metadata, start_record, reason)
-                 VALUES (?1, 'admin_shell', 'oneiric', 'S', 'active', 'les', 'h', 1, '', '', '/', ?2, 0, 0, 'unix', '', ?2,
-                     ?2, '[]', '{}', '{}', 1, ?3)",
-                params![Self::id(number).as_str(), start, text],
+                     origin_transport, event_id, created_at, last_seen, gaps, metadata, end_metadata, start_record, reason,
+                     end_time, end_known_by)
+                 VALUES (?1, 'admin_shell', 'oneiric', 'S', iif(?4, 'lost', 'active'), 'les', 'h', 1, '', '', '/', ?2, 0, 0,
+                     'unix', '', ?2, ?2, '[]', '{}', '{}', 1, ?3, iif(?4, ?2, NULL), iif(?4, 'process_gone', NULL))",
+                params![id.as_str(), start, text, Self::is_lost(id.as_str())],
             )
             .unwrap();
     }
@@ -215,12 +222,27 @@ proptest! {
         for search in SEARCHES {
             let expected = database.expected(search, None);
             prop_assert_eq!(&database.found(&[("search", search)], None), &expected, "{}", search);
+            let of_lost: Vec<_> = expected.iter().filter(|place| Database::is_lost(&place.session_id)).cloned().collect();
+            let lost = [("search", search), ("status", "lost"), ("component", "oneiric")];
+            prop_assert_eq!(&database.found(&lost, None), &of_lost, "lost, {}", search);
             let Some(middle) = expected.get(expected.len() / 2) else { continue };
             prop_assert_eq!(
                 database.found(&[("search", search), ("component", "oneiric"), ("user", "les,ana")], Some(middle.clone())),
                 database.expected(search, Some(middle)),
                 "{} from {:?} on", search, middle
             );
+            let moment = middle.start_time.to_string();
+            for (bound, newer) in [("after", true), ("before", false)] {
+                let within = |place: &&Cursor| (place.start_time >= middle.start_time) == newer;
+                let pairs = [("search", search), (bound, moment.as_str())];
+                prop_assert_eq!(
+                    database.found(&pairs, None),
+                    expected.iter().filter(within).cloned().collect::<Vec<_>>(),
+                    "{} {} {}", search, bound, moment
+                );
+                let of_lost: Vec<_> = of_lost.iter().filter(within).cloned().collect();
+                prop_assert_eq!(database.found(&[pairs[0], pairs[1], lost[1]], None), of_lost);
+            }
         }
         compare(&database.connection).unwrap();
         while index(&database.connection, 7).unwrap() > 0 {}

@@ -10,7 +10,7 @@ use session_model::{SessionFilter, SessionStatus, Timestamp, search::words};
 
 use super::{
     CROWDED, Moment, TEXTS, Texts, common::without_common, exists, index::waiting, indexed,
-    vocabulary::words_with,
+    lost::Lost, vocabulary::words_with,
 };
 use crate::store::{
     Cursor, ListQuery,
@@ -63,6 +63,8 @@ struct Candidates {
     vague: bool,
     /// The last row that is indexed.
     indexed: i64,
+    /// When those began that are asked for, where that is known of few.
+    lost: Option<Lost>,
 }
 
 /// How far a list was walked along.
@@ -142,17 +144,20 @@ impl<'a> Finder<'a> {
             SELECT rowid FROM session_words WHERE session_words MATCH ?1 AND rowid BETWEEN ?2 AND ?3 ORDER BY rowid DESC";
         let mut recent = self.recent(candidates, after)?.into_iter().peekable();
         let conditions = self.conditions_in_moment(after);
-        // Of the few that were lost the index of those tells before a row is read, which SQLite would not choose by itself.
-        let from = match self.query.filter.status.as_slice() {
-            [SessionStatus::Lost] => "FROM sessions INDEXED BY sessions_lost",
-            _ => "FROM sessions",
-        };
-        let mut of_moment = self.prepare(from, &conditions, "")?;
+        let mut of_moment = self.prepare("FROM sessions", &conditions, "")?;
         let mut moments = self.snapshot.prepare_cached(MOMENTS)?;
         let (oldest, newest) = self.span(after);
         let mut moments = moments.query((&candidates.wanted, oldest.0, newest.0))?;
         while let Some(row) = moments.next()? {
-            let [first, last] = self.within(Moment(row.get(0)?));
+            let moment = Moment(row.get(0)?);
+            if candidates
+                .lost
+                .as_ref()
+                .is_some_and(|lost| !lost.has(moment))
+            {
+                continue;
+            }
+            let [first, last] = self.within(moment);
             let place = [
                 first.into_cell(),
                 last.into_cell(),
@@ -325,11 +330,15 @@ impl Candidates {
         if all.is_empty() {
             return Ok(None);
         }
-        all.extend(of_filter(&filter.component));
+        let lost = Lost::of(snapshot, filter)?;
+        if lost.is_none() {
+            all.extend(of_filter(&filter.component));
+        }
         Ok(Some(Self {
             wanted: format!("({}) OR {}", all.join(" AND "), quoted(CROWDED)),
             vague,
             indexed,
+            lost,
         }))
     }
 }
