@@ -313,19 +313,19 @@ impl Candidates {
         let mut vague = false;
         if let Some(search) = &filter.search {
             let words: Vec<_> = search.words().collect();
-            let mut telling = match words.len() + all.len() {
+            if let Some(beginning) = search.beginning() {
+                let begun = words_with(snapshot, beginning, WORDS_MAX)?;
+                vague = begun.is_none() && all.is_empty() && words.is_empty();
+                all.extend(of_beginning(beginning, begun, vague));
+            }
+            let telling = match words.len() + all.len() {
                 0 | 1 => words.clone(),
                 _ => without_common(snapshot, indexed, &words)?,
             };
-            if telling.is_empty() && all.is_empty() {
-                telling.extend(words.first());
-            }
-            all.extend(telling.into_iter().map(quoted));
-            if let Some(beginning) = search.beginning() {
-                let words = words_with(snapshot, beginning, WORDS_MAX)?;
-                vague = words.is_none() && all.is_empty();
-                all.extend(of_beginning(beginning, words, vague));
-            }
+            let one = words
+                .first()
+                .filter(|_| telling.is_empty() && all.is_empty());
+            all.extend(telling.into_iter().chain(one.copied()).map(quoted));
         }
         if all.is_empty() {
             return Ok(None);
