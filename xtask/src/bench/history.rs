@@ -132,6 +132,8 @@ fn timed(command: &mut Command) -> Result<(f64, f64)> {
 
 /// They stay in the store, which a later run may use again.
 fn starts_on_top(setting: &Setting, server: &Server) -> Result<()> {
+    // What the exports have written would be written during the measurement.
+    rustix::fs::sync();
     let baseline = Baseline::start()?;
     let window = setting.window(3);
     let (mut rates, mut nothings, mut ratios) =
