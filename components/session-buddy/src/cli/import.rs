@@ -21,7 +21,7 @@ const PART_BYTES: usize = 256 * 1024;
 
 Takes what `session-buddy export --format ndjson` writes: all of a file, or nothing. A session that is on record with the same
 content is passed over, one with other content refuses the file. Wrong lines are told by number, field and bound. Who
-imported what stands in the record: `session-buddy audit`. While it is written down nothing else is, some minutes for a million.")]
+imported what stands in the record: `session-buddy audit`. While it is written down nothing else is, about a minute for a million.")]
 pub(super) struct Args {
     /// File with a session on each line; - is standard input
     #[arg(value_name = "FILE")]
