@@ -181,13 +181,21 @@ impl Conditions {
 
     /// Requires a place behind another one.
     pub(super) fn after(&mut self, after: Option<&Cursor>) {
+        self.behind("start_time", after);
+    }
+
+    /// The same of a column, or of an expression for it that no index has.
+    pub(super) fn behind(&mut self, start_time_column: &str, after: Option<&Cursor>) {
         if let Some(Cursor {
             start_time,
             session_id,
         }) = after
         {
             let place = [start_time.into_cell(), session_id.clone().into_cell()];
-            self.add("(start_time, session_id) < (?, ?)", place);
+            self.add(
+                &format!("({start_time_column}, session_id) < (?, ?)"),
+                place,
+            );
         }
     }
 

@@ -21,7 +21,7 @@ mod vocabulary;
 use std::collections::BTreeSet;
 
 use rusqlite::{Connection, Row, params};
-use session_model::{Metadata, Searched, SessionId, Timestamp};
+use session_model::{Metadata, Searched, SessionFilter, SessionId, Timestamp};
 
 use super::row::cell;
 
@@ -86,6 +86,9 @@ impl Texts {
     }
 }
 
+/// Behind every start that there can be (9999-12-30 is the last day).
+const BEYOND: &str = "9999-12-31";
+
 /// A millisecond, counted from 1970.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Moment(i64);
@@ -102,11 +105,25 @@ impl Moment {
         let text = |micros| {
             let time = Timestamp::from_micros(micros);
             // The last millisecond that there is may not be there as a whole.
-            time.map_or_else(|_| "9999-12-31".to_owned(), |time| time.to_string())
+            time.map_or_else(|_| BEYOND.to_owned(), |time| time.to_string())
         };
         let first = self.0 * Self::MICROS;
         [text(first), text(first + Self::MICROS - 1)]
     }
+}
+
+/// Gives the first and the last start that a filter lets through, as they stand in a column.
+fn starts(filter: &SessionFilter) -> [String; 2] {
+    let first = filter.after.map(|after| after.to_string());
+    // Before the first time that there is, nothing began.
+    let last = filter.before.map(|before| {
+        let last = Timestamp::from_micros(before.as_micros() - 1);
+        last.map(|last| last.to_string()).unwrap_or_default()
+    });
+    [
+        first.unwrap_or_default(),
+        last.unwrap_or_else(|| BEYOND.to_owned()),
+    ]
 }
 
 /// Tells whether there is an index: not before a server that knows of it has opened the database.

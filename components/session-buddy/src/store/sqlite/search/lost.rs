@@ -3,9 +3,9 @@
 use std::collections::HashSet;
 
 use rusqlite::{Connection, params};
-use session_model::{SessionFilter, SessionStatus, Timestamp};
+use session_model::{SessionFilter, SessionStatus};
 
-use super::Moment;
+use super::{Moment, starts};
 
 /// Of more, about 30 ms of reading, each candidate is looked at instead.
 const MOST: usize = 200_000;
@@ -30,9 +30,7 @@ impl Lost {
         if filter.status != [SessionStatus::Lost] {
             return Ok(None);
         }
-        let text = |time: Option<Timestamp>| time.map(|time| time.to_string());
-        let first = text(filter.after).unwrap_or_default();
-        let last = text(filter.before).unwrap_or_else(|| "9999-12-31".to_owned());
+        let [first, last] = starts(filter);
         let mut statement = snapshot.prepare_cached(STARTS)?;
         let mut rows = statement.query(params![first, last, MOST + 1])?;
         let (mut moments, mut count) = (HashSet::new(), 0);

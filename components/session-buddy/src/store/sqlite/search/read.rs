@@ -6,11 +6,11 @@
 use std::ops::ControlFlow;
 
 use rusqlite::{Connection, Row, Statement, params_from_iter, types::Value};
-use session_model::{SessionFilter, SessionStatus, Timestamp, search::words};
+use session_model::{SessionFilter, SessionStatus, search::words};
 
 use super::{
     CROWDED, Moment, TEXTS, Texts, common::without_common, exists, index::waiting, indexed,
-    lost::Lost, vocabulary::words_with,
+    lost::Lost, starts, vocabulary::words_with,
 };
 use crate::store::{
     Cursor, ListQuery,
@@ -146,6 +146,7 @@ impl<'a> Finder<'a> {
         let conditions = self.conditions_in_moment(after);
         let mut of_moment = self.prepare("FROM sessions", &conditions, "")?;
         let mut moments = self.snapshot.prepare_cached(MOMENTS)?;
+        let [least, most] = starts(&self.query.filter);
         let (oldest, newest) = self.span(after);
         let mut moments = moments.query((&candidates.wanted, oldest.0, newest.0))?;
         while let Some(row) = moments.next()? {
@@ -157,10 +158,10 @@ impl<'a> Finder<'a> {
             {
                 continue;
             }
-            let [first, last] = self.within(moment);
+            let [first, last] = moment.span();
             let place = [
-                first.into_cell(),
-                last.into_cell(),
+                first.max(least.clone()).into_cell(),
+                last.min(most.clone()).into_cell(),
                 candidates.indexed.into_cell(),
             ];
             let values = conditions.values.iter().cloned().chain(place);
@@ -220,35 +221,13 @@ impl<'a> Finder<'a> {
             ..self.query.filter.clone()
         };
         let mut conditions = Conditions::of(&filter, self.query.now);
-        if let Some(Cursor {
-            start_time,
-            session_id,
-        }) = after
-        {
-            let place = [start_time.into_cell(), session_id.clone().into_cell()];
-            conditions.add("(+start_time, session_id) < (?, ?)", place);
-        }
+        conditions.behind("+start_time", after);
         conditions.add(
             "start_time BETWEEN ? AND ? AND +sessions.rowid <= ?
              AND NOT EXISTS (SELECT 1 FROM search_changed WHERE search_changed.session_id = sessions.session_id)",
             [],
         );
         conditions
-    }
-
-    /// Gives the first and the last start of a moment that the filter lets through.
-    fn within(&self, moment: Moment) -> [String; 2] {
-        let [first, last] = moment.span();
-        let filter = &self.query.filter;
-        let after = filter.after.map(|after| after.to_string());
-        let before = filter
-            .before
-            .and_then(|before| Timestamp::from_micros(before.as_micros() - 1).ok())
-            .map(|last| last.to_string());
-        [
-            after.map_or_else(|| first.clone(), |after| first.clone().max(after)),
-            before.map_or_else(|| last.clone(), |before| last.clone().min(before)),
-        ]
     }
 
     fn prepare(
