@@ -52,11 +52,12 @@ pub(super) fn read_write(path: &Path) -> Result<Connection, OpenError> {
     connection.pragma_update(None, "journal_mode", "WAL")?;
     connection.pragma_update(None, "synchronous", "FULL")?;
     connection.pragma_update(None, "secure_delete", "ON")?;
-    connection.pragma_update(None, "foreign_keys", "ON")?;
-    // The checks of the tables are for whoever writes by hand: what is written here comes from types that allow nothing else.
-    // They cost a twelfth of a start, for SQLite makes a table of a list of words, for each row anew. Debug builds have them.
-    let only_types_check = !cfg!(debug_assertions);
-    connection.pragma_update(None, "ignore_check_constraints", only_types_check)?;
+    // The checks of the tables are for whoever writes by hand: what is written here comes from types that allow nothing else,
+    // and names records that it has just written. They cost a twelfth of a start, for SQLite makes a table of a list of words,
+    // for each row anew, and looks up each record that is named. Debug builds have them.
+    let checked = cfg!(debug_assertions);
+    connection.pragma_update(None, "ignore_check_constraints", !checked)?;
+    connection.pragma_update(None, "foreign_keys", checked)?;
     connection.pragma_update(None, "cache_size", -WRITER_CACHE_KIB)?;
     connection.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_PAGES)?;
     if checkpoint(&connection)? {

@@ -32,7 +32,7 @@ const UNTIL: &str = "
      WHERE record <= ?2 AND record IN (
            SELECT start_record FROM sessions WHERE session_id = ?1
      UNION SELECT end_record FROM sessions WHERE session_id = ?1
-     UNION SELECT record FROM ledger WHERE session_id = ?1 AND kind NOT IN ('genesis', 'start', 'end'))";
+     UNION SELECT record FROM ledger WHERE session_id = ?1 AND kind <> 'genesis' AND kind <> 'start' AND kind <> 'end')";
 
 /// Finds a record up to `head` after which to read on.
 pub(super) fn locate(

@@ -354,7 +354,7 @@ fn count(connection: &Connection, conditions: &Conditions) -> rusqlite::Result<u
 const ACTS: &str = "
     SELECT record, ledger.seq, kind, session_id, received_at, payload
       FROM ledger INDEXED BY ledger_corrections JOIN ledger_payload USING (record)
-     WHERE kind NOT IN ('genesis', 'start', 'end') AND kind IN ('admin', 'closed') AND record < ?1
+     WHERE kind <> 'genesis' AND kind <> 'start' AND kind <> 'end' AND kind IN ('admin', 'closed') AND record < ?1
   ORDER BY record DESC";
 
 /// Gives acts and closures by hand, newest first.
@@ -393,7 +393,7 @@ fn act(row: &rusqlite::Row<'_>) -> rusqlite::Result<Option<ActRecord>> {
 const ACTS_OF_NO_SESSION: &str = "
     SELECT received_at, payload
       FROM ledger INDEXED BY ledger_corrections JOIN ledger_payload USING (record)
-     WHERE session_id IS NULL AND kind NOT IN ('genesis', 'start', 'end') AND kind = 'admin'";
+     WHERE session_id IS NULL AND kind <> 'genesis' AND kind <> 'start' AND kind <> 'end' AND kind = 'admin'";
 
 /// Gives the ids of all tokens that were revoked.
 pub(super) fn revoked_tokens(connection: &Connection) -> rusqlite::Result<Vec<String>> {

@@ -55,6 +55,12 @@ const MIGRATIONS: &[Migration] = &[
         sql: include_str!("migrations/0005_search.sql"),
         fill: nothing,
     },
+    Migration {
+        number: 6,
+        name: "ledger_corrections",
+        sql: include_str!("migrations/0006_ledger_corrections.sql"),
+        fill: nothing,
+    },
 ];
 
 impl Migration {

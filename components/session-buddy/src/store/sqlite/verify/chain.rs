@@ -187,7 +187,7 @@ impl Record {
 fn is_erased(snapshot: &Connection, session_id: Option<&str>) -> rusqlite::Result<bool> {
     const ERASED: &str = "
         SELECT EXISTS (SELECT 1 FROM ledger
-                        WHERE session_id = ?1 AND kind = 'erased' AND kind NOT IN ('genesis', 'start', 'end'))";
+                        WHERE session_id = ?1 AND kind = 'erased' AND kind <> 'genesis' AND kind <> 'start' AND kind <> 'end')";
     snapshot
         .prepare_cached(ERASED)?
         .query_row([session_id], |row| row.get(0))
