@@ -177,6 +177,12 @@ impl<'a> Searched<'a> {
     /// Gives their words, each once.
     pub fn words(&self) -> BTreeSet<String> {
         let mut all = BTreeSet::new();
+        self.add_words_to(&mut all);
+        all
+    }
+
+    /// Adds their words to others.
+    pub fn add_words_to(&self, all: &mut BTreeSet<String>) {
         self.each(&mut |text| {
             for word in words(text) {
                 if !all.contains(word.as_ref()) {
@@ -184,7 +190,6 @@ impl<'a> Searched<'a> {
                 }
             }
         });
-        all
     }
 
     fn each(&self, visit: &mut impl FnMut(&str)) {

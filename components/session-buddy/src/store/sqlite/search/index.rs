@@ -142,9 +142,8 @@ impl Indexing<'_> {
             let begun = moments.entry(Moment::of(cell(row, 1)?)).or_default();
             begun.sessions += 1;
             if begun.sessions <= CROWD {
-                begun
-                    .words
-                    .append(&mut Texts::read(row, 2)?.searched().words());
+                let texts = Texts::read(row, 2)?;
+                texts.searched().add_words_to(&mut begun.words);
             }
             count += 1;
         }
