@@ -204,16 +204,35 @@ pub struct Standing {
 #[derive(Clone, Debug)]
 pub struct Past {
     /// Its records, in order, the start first.
-    pub records: Vec<Accepted>,
+    pub records: Vec<Entry>,
     /// What heartbeats fed, in the end.
     pub vitals: Vitals,
+}
+
+/// A record for the ledger, and its payload, the bytes that the ledger hashes. Whoever makes it before the writer has to decide
+/// anything leaves that one less to do.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Entry {
+    /// The record.
+    pub record: Accepted,
+    /// What it comes to.
+    pub payload: Vec<u8>,
+}
+
+impl From<Accepted> for Entry {
+    fn from(record: Accepted) -> Self {
+        Self {
+            payload: record.payload(),
+            record,
+        }
+    }
 }
 
 /// What a change decided.
 #[derive(Debug)]
 pub struct Decision {
     /// Records for the ledger, in order.
-    pub records: Vec<Accepted>,
+    pub records: Vec<Entry>,
     /// What heartbeats feed from now on; `None` leaves it as it is. A start always gives it.
     pub vitals: Option<Vitals>,
     /// What its sender is told.

@@ -1,5 +1,7 @@
 //! What each message does to a session.
 
+use std::borrow::Cow;
+
 use jiff::SignedDuration;
 use session_model::{
     ByHand, Counters, ExitReason, Fact, Gap, Loss, LossCause, Report, Revival, SessionEndEvent,
@@ -10,8 +12,9 @@ use session_model::{
 
 use super::Delivery;
 use crate::{
+    auth::Voice,
     liveness::Known,
-    store::{Change, Decision, Standing, Verdict},
+    store::{Change, Decision, Entry, Standing, Verdict},
 };
 
 /// A lease is three heartbeats long, so that one may be late and one may be lost.
@@ -28,9 +31,9 @@ impl Decision {
         }
     }
 
-    fn record(record: Accepted, vitals: Vitals, verdict: Verdict) -> Self {
+    fn record(record: impl Into<Entry>, vitals: Vitals, verdict: Verdict) -> Self {
         Self {
-            records: vec![record],
+            records: vec![record.into()],
             vitals: Some(vitals),
             verdict,
         }
@@ -69,21 +72,37 @@ fn lease_expires_at(start: &SessionStartEvent, now: Timestamp) -> Option<Timesta
         .map(|seconds| now.saturating_add(SignedDuration::from_secs(seconds.into())))
 }
 
-/// A start.
+/// A start. It comes to the same whatever stands, so that is made when it comes and not by the writer.
 pub(super) struct Start {
     id: SessionId,
-    event: SessionStartEvent,
-    delivery: Delivery,
-    now: Timestamp,
+    entry: Entry,
+    vitals: Vitals,
+    voice: Voice,
 }
 
 impl Start {
     pub(super) fn new(event: SessionStartEvent, delivery: Delivery, now: Timestamp) -> Self {
+        let skew_micros = delivery.sent_at.map(|sent_at| now.micros_since(sent_at));
+        let id = event.session_id();
+        let vitals = Vitals {
+            last_seen: now,
+            counters: Counters::default(),
+            lease_expires_at: lease_expires_at(&event, now),
+        };
+        let started = Started { event, skew_micros };
+        let record = delivery.accepted(now, Fact::Start(Box::new(started)));
         Self {
-            id: event.session_id(),
-            event,
-            delivery,
-            now,
+            id,
+            entry: record.into(),
+            vitals,
+            voice: delivery.voice,
+        }
+    }
+
+    fn event(&self) -> &SessionStartEvent {
+        match &self.entry.record.fact {
+            Fact::Start(started) => &started.event,
+            other => unreachable!("a start is recorded as one, not as {other:?}"),
         }
     }
 }
@@ -94,39 +113,24 @@ impl Change for Start {
     }
 
     fn decide(self: Box<Self>, standing: Option<&Standing>) -> Decision {
-        if !self.delivery.voice.may_begin(&self.event) {
+        let event = self.event();
+        if !self.voice.may_begin(event) {
             return Decision::nothing(Verdict::Forbidden);
         }
-        if let Some(Standing { session, .. }) = standing {
-            // An import tells less of a start than its sender does.
-            let event = match session.is_imported() {
-                true => self.event.clone().as_recorded(),
-                false => self.event.clone(),
-            };
-            let same = session.started().event == event;
-            return Decision::nothing(if same {
-                Verdict::Tracked
-            } else {
-                Verdict::Conflict
-            });
-        }
-        let skew_micros = self
-            .delivery
-            .sent_at
-            .map(|sent_at| self.now.micros_since(sent_at));
-        let started = Started {
-            event: self.event.clone(),
-            skew_micros,
+        let Some(Standing { session, .. }) = standing else {
+            return Decision::record(self.entry, self.vitals, Verdict::Begun);
         };
-        let vitals = Vitals {
-            last_seen: self.now,
-            counters: Counters::default(),
-            lease_expires_at: lease_expires_at(&self.event, self.now),
+        // An import tells less of a start than its sender does.
+        let event = match session.is_imported() {
+            true => Cow::Owned(event.clone().as_recorded()),
+            false => Cow::Borrowed(event),
         };
-        let record = self
-            .delivery
-            .accepted(self.now, Fact::Start(Box::new(started)));
-        Decision::record(record, vitals, Verdict::Begun)
+        let same = session.started().event == *event;
+        Decision::nothing(if same {
+            Verdict::Tracked
+        } else {
+            Verdict::Conflict
+        })
     }
 }
 
@@ -289,10 +293,8 @@ impl Change for Heartbeat {
                     gap,
                     event: self.event.clone(),
                 };
-                vec![
-                    self.delivery
-                        .accepted(self.now, Fact::Revived(Box::new(revival))),
-                ]
+                let fact = Fact::Revived(Box::new(revival));
+                vec![self.delivery.accepted(self.now, fact).into()]
             }
             SessionState::Active | SessionState::Ended(_) | SessionState::Closed { .. } => {
                 Vec::new()

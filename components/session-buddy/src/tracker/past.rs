@@ -17,7 +17,7 @@ pub fn past(start: Received<SessionStartEvent>, end: Option<Received<SessionEndE
     let begun = Box::new(change::Start::new(event, delivery, at)).decide(None);
     let (mut records, mut vitals) = (begun.records, begun.vitals);
     let mut standing = || {
-        let session = Session::begin(records.first()?.clone())?;
+        let session = Session::begin(records.first()?.record.clone())?;
         let vitals = vitals.take()?;
         Some(Standing { session, vitals })
     };

@@ -197,7 +197,7 @@ impl Change for Broken {
             fact,
         };
         Decision {
-            records: vec![record],
+            records: vec![record.into()],
             vitals: Some(vitals),
             verdict: Verdict::Tracked,
         }

@@ -19,8 +19,8 @@ use super::{
 use crate::{
     analytics::Facts,
     store::{
-        Change, Commit, Decision, ImportedLine, Note, Outcome, Past, Standing, Step, StoreError,
-        Verdict,
+        Change, Commit, Decision, Entry, ImportedLine, Note, Outcome, Past, Standing, Step,
+        StoreError, Verdict,
         ledger::{self, FORMAT, Hash, Header, Salt},
     },
 };
@@ -67,7 +67,7 @@ const RECORD: &str = "
 /// Uses `ledger_corrections`.
 const CORRECTIONS: &str = "
     SELECT kind, received_at, payload FROM ledger JOIN ledger_payload USING (record)
-     WHERE session_id = ?1 AND kind NOT IN ('genesis', 'start', 'end') AND kind <> 'imported'";
+     WHERE session_id = ?1 AND kind <> 'genesis' AND kind <> 'start' AND kind <> 'end' AND kind <> 'imported'";
 
 static INSERT: LazyLock<String> = LazyLock::new(|| {
     /// What an end adds to a row, in bytes: two times, how it is known, counters, metadata.
@@ -169,17 +169,26 @@ impl<'a> Writing<'a> {
     pub(super) fn load(&mut self, past: Past) -> Result<(), WriteError> {
         let Past { records, vitals } = past;
         let mut records = records.into_iter();
-        let start = records
-            .next()
-            .filter(|start| start.fact.kind() == Kind::Start);
-        let start = start.expect("the records of a past begin with its start");
-        let mut session = Session::begin(start).expect("a start begins a session");
-        let mut places = Places {
-            start: self.append(session.id(), session.start())?,
-            end: None,
-        };
+        let begun = self.begin_session(records.next())?;
+        let (mut session, mut places) = begun.expect("the records of a past begin with its start");
         self.accept(&mut session, &mut places, records)?;
         self.insert(&session, &vitals, places).map(drop)
+    }
+
+    /// Appends the start of a session; `None` if it is none.
+    fn begin_session(
+        &mut self,
+        start: Option<Entry>,
+    ) -> Result<Option<(Session, Places)>, WriteError> {
+        let start = start.filter(|start| start.record.fact.kind() == Kind::Start);
+        let Some(Entry { record, payload }) = start else {
+            return Ok(None);
+        };
+        let Some(session) = Session::begin(record) else {
+            return Ok(None);
+        };
+        let start = self.append(session.id(), session.start(), payload)?;
+        Ok(Some((session, Places { start, end: None })))
     }
 
     /// Appends what became of a session.
@@ -187,10 +196,10 @@ impl<'a> Writing<'a> {
         &mut self,
         session: &mut Session,
         places: &mut Places,
-        records: impl IntoIterator<Item = Accepted>,
+        entries: impl IntoIterator<Item = Entry>,
     ) -> Result<(), WriteError> {
-        for record in records {
-            let key = self.append(session.id(), &record)?;
+        for Entry { record, payload } in entries {
+            let key = self.append(session.id(), &record, payload)?;
             if record.fact.kind() == Kind::End {
                 places.end = Some(key);
             }
@@ -285,18 +294,10 @@ impl<'a> Writing<'a> {
                 self.change(row)?;
             }
             None => {
-                let start = records
-                    .into_iter()
-                    .next()
-                    .filter(|start| start.fact.kind() == Kind::Start);
-                let (Some(start), Some(vitals)) = (start, vitals) else {
+                let begun = self.begin_session(records.into_iter().next())?;
+                let (Some((session, places)), Some(vitals)) = (begun, vitals) else {
                     return Err(WriteError::NoStart(id));
                 };
-                let places = Places {
-                    start: self.append(&id, &start)?,
-                    end: None,
-                };
-                let session = Session::begin(start).ok_or(WriteError::NoStart(id))?;
                 let begun = self.insert(&session, &vitals, places)?;
                 self.made.steps.extend(begun);
             }
@@ -365,14 +366,14 @@ impl<'a> Writing<'a> {
     }
 
     /// Appends a record and gives its key.
-    fn append(&mut self, id: &SessionId, record: &Accepted) -> Result<i64, WriteError> {
+    fn append(
+        &mut self,
+        id: &SessionId,
+        record: &Accepted,
+        payload: Vec<u8>,
+    ) -> Result<i64, WriteError> {
         let kind = record.fact.kind().as_str();
-        self.append_payload(
-            kind,
-            Some(id.as_str()),
-            record.received_at,
-            record.payload(),
-        )
+        self.append_payload(kind, Some(id.as_str()), record.received_at, payload)
     }
 
     fn append_payload(

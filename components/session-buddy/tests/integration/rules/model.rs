@@ -14,9 +14,9 @@ use session_buddy::{
     clock::Clock,
     liveness::MonotonicClock,
     store::{
-        ActPage, ActQuery, Change, Cursor, Decision, Differing, ExportQuery, Import, ImportCount,
-        ListQuery, Note, OpenSession, Outcome, Page, SessionStore, Standing, StoreFuture,
-        StoreHealth, Stored, Verdict,
+        ActPage, ActQuery, Change, Cursor, Decision, Differing, Entry, ExportQuery, Import,
+        ImportCount, ListQuery, Note, OpenSession, Outcome, Page, SessionStore, Standing,
+        StoreFuture, StoreHealth, Stored, Verdict,
         checkpoint::ChainHead,
         happening::{Happening, Happenings, Sought},
     },
@@ -124,7 +124,7 @@ impl ModelStore {
             vitals,
             verdict,
         } = change.decide(standing.as_ref());
-        for record in records {
+        for Entry { record, .. } in records {
             self.2.lock().unwrap().push((id.clone(), record.clone()));
             match sessions.get_mut(&id) {
                 Some(standing) => standing.session.accept(record),

@@ -180,7 +180,8 @@ impl Change for Recorded {
 
     fn decide(self: Box<Self>, standing: Option<&Standing>) -> Decision {
         let decision = self.change.decide(standing);
-        self.records.lock().unwrap().clone_from(&decision.records);
+        let records = decision.records.iter().map(|entry| entry.record.clone());
+        self.records.lock().unwrap().extend(records);
         decision
     }
 }
