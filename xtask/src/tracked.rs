@@ -2,7 +2,9 @@
 
 pub(crate) mod many;
 
+use std::fs::File;
 use std::io::{Read, Write, stdin, stdout};
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
@@ -19,8 +21,10 @@ use crate::clock;
 
 /// The component of these shells, which is that of the example shell.
 pub(crate) const COMPONENT: &str = "billing";
-/// What a shell writes before it waits for its siblings.
+/// What a shell writes before it waits for its siblings to begin with it.
 pub(crate) const READY: &str = "ready\n";
+/// What a shell writes before it waits for its siblings to end with it.
+pub(crate) const BEGUN: &str = "begun\n";
 /// How long the banner may look for a server.
 const PROBE: Duration = Duration::from_millis(2);
 /// Longer than a shell takes to learn that nobody answers.
@@ -29,9 +33,9 @@ const KNOWN_LIMIT: Duration = Duration::from_secs(30);
 /// How the shell lives.
 #[derive(Args)]
 pub(crate) struct Options {
-    /// Begin only when standard input ends
+    /// Begin only when standard input ends, and end only when this file is unlocked
     #[arg(long)]
-    together: bool,
+    together: Option<PathBuf>,
     /// End only when it is known that no server answers
     #[arg(long)]
     until_offline: bool,
@@ -59,7 +63,7 @@ impl Spent {
 
 /// Opens and ends one tracked session, and prints what that took.
 pub(crate) fn run(options: &Options) -> Result<()> {
-    if options.together {
+    if options.together.is_some() {
         stdout().write_all(READY.as_bytes())?;
         stdin().read_to_end(&mut Vec::new())?;
     }
@@ -81,6 +85,11 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     let deliver_took = watch.lap();
 
     let start_cpu = cpu().saturating_sub(cpu_before);
+    if let Some(gate) = &options.together {
+        let gate = File::open(gate)?;
+        stdout().write_all(BEGUN.as_bytes())?;
+        gate.lock_shared()?;
+    }
     if options.until_offline {
         wait_until_offline(&emitter)?;
     }

@@ -4,15 +4,17 @@
 mod situation;
 
 use std::io::{BufRead, BufReader};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
 use anyhow::{Context, Result, ensure};
+use tempfile::NamedTempFile;
 
 use super::Setting;
 use super::table::{Sample, Table, ratio, verdict};
 use crate::dead_shells;
 use crate::server::{self, Server, StateFolder};
-use crate::tracked::{READY, Spent};
+use crate::tracked::{BEGUN, READY, Spent};
 use situation::{BlackHole, BusyDisk, FullBacklog};
 
 /// Where nobody listens: shells that find no socket look at this port of `localhost`.
@@ -243,16 +245,22 @@ fn one_by_one(setting: &Setting, state: &StateFolder, arguments: &[&str]) -> Res
     shells.collect::<Result<_>>().map(Series)
 }
 
-/// Opens shells that all wait for the end of the same pipe.
+/// Opens shells that all begin when the same pipe ends, and, when all have begun, all end when the same file is unlocked.
 fn at_once(state: &StateFolder) -> Result<Vec<Spent>> {
     let (start, trigger) = std::io::pipe()?;
+    let gate = NamedTempFile::new_in(state.home())?;
+    gate.as_file().lock()?;
     let mut shells = (0..TOGETHER)
-        .map(|_| Waiting::open(state, start.try_clone()?.into()))
+        .map(|_| Waiting::open(state, start.try_clone()?.into(), gate.path()))
         .collect::<Result<Vec<_>>>()?;
     for shell in &mut shells {
-        shell.expect_ready()?;
+        shell.expect(READY)?;
     }
     drop(trigger);
+    for shell in &mut shells {
+        shell.expect(BEGUN)?;
+    }
+    gate.as_file().unlock()?;
     shells.into_iter().map(Waiting::finish).collect()
 }
 
@@ -263,9 +271,10 @@ struct Waiting {
 }
 
 impl Waiting {
-    fn open(state: &StateFolder, start: Stdio) -> Result<Self> {
+    fn open(state: &StateFolder, start: Stdio, gate: &Path) -> Result<Self> {
         let mut process = shell(state)?
             .arg("--together")
+            .arg(gate)
             .stdin(start)
             .stdout(Stdio::piped())
             .spawn()?;
@@ -282,9 +291,9 @@ impl Waiting {
         Ok(line)
     }
 
-    fn expect_ready(&mut self) -> Result<()> {
+    fn expect(&mut self, expected: &str) -> Result<()> {
         let line = self.line()?;
-        ensure!(line == READY, "a shell says {line:?}");
+        ensure!(line == expected, "a shell says {line:?}");
         Ok(())
     }
 
