@@ -214,6 +214,7 @@ impl Emitter {
     /// Why none has within `patience`.
     pub fn wait_acknowledged(&self, patience: Duration) -> Result<(), String> {
         self.deliver();
+        self.shared.wake.notify_one();
         let delivery = self.shared.wait(patience, |delivery| {
             delivery.started || delivery.refused.is_some() || delivery.circuit_open_until.is_some()
         });

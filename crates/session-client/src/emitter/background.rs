@@ -38,7 +38,12 @@ pub(super) fn spawn(shared: &Arc<Shared>) {
             step_back();
             let runtime = runtime::Builder::new_current_thread().enable_all().build();
             match runtime {
-                Ok(runtime) => runtime.block_on(run(shared)),
+                Ok(runtime) => runtime.block_on(async {
+                    let wait = shared.timing.delivery_delay;
+                    // Either is a reason to begin.
+                    let _ = time::timeout(wait, shared.wake.notified()).await;
+                    run(shared).await;
+                }),
                 Err(error) => shared.failed(&format!("cannot deliver: {error}")),
             }
         });

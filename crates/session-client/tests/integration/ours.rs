@@ -63,6 +63,33 @@ fn what_waits_together_goes_together() {
     );
 }
 
+/// A delay that no test lives to see.
+const NEVER: Duration = Duration::from_hours(1);
+
+#[test]
+fn an_end_does_not_wait_for_the_first_delivery() {
+    let mut home = Home::new();
+    home.settings.timing.delivery_delay = NEVER;
+    let record = Record::default();
+    let server = Server::unix(&home.socket(), record.server());
+    let shell = home.begin();
+    shell.deliver();
+    leave(&shell);
+    let sent: Vec<_> = server.requests().iter().map(event_types).collect();
+    assert_eq!(sent, [["session_start", "session_end"]]);
+    assert_eq!(home.waiting(), [""; 0]);
+}
+
+#[test]
+fn who_waits_for_a_server_does_not_wait_for_the_first_delivery() {
+    let mut home = Home::new();
+    home.settings.timing.delivery_delay = NEVER;
+    let record = Record::default();
+    let _server = Server::unix(&home.socket(), record.server());
+    let shell = home.begin();
+    assert_eq!(shell.wait_acknowledged(DEADLINE), Ok(()));
+}
+
 #[test]
 fn a_backlog_goes_in_batches_of_256_events() {
     let home = Home::new();

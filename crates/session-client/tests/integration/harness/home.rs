@@ -200,6 +200,7 @@ pub(crate) fn timing() -> Timing {
         retry_first: Duration::from_millis(10),
         cooldown: Duration::from_millis(50),
         heartbeat: Duration::from_hours(1),
+        delivery_delay: Duration::ZERO,
         exit_max: DEADLINE,
         look: Duration::from_millis(10),
         adoption_delay: Duration::from_hours(1),
