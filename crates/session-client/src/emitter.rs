@@ -151,7 +151,8 @@ impl Emitter {
         &self.shared.notices
     }
 
-    /// Starts to deliver, on a thread of its own. Called once the prompt is painted; calls after the first do nothing.
+    /// Starts to deliver, on a thread of its own, after [`Timing::delivery_delay`] or as soon as somebody waits for it. Called
+    /// once the prompt is painted; calls after the first do nothing.
     pub fn deliver(&self) {
         let mut delivery = self.shared.delivery();
         if !delivery.running {

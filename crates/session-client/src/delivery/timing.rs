@@ -17,7 +17,7 @@ pub struct Timing {
     /// How often a shell says that it lives: 30 seconds.
     pub heartbeat: Duration,
     /// How long the first delivery waits, so that shells that are opened together come first: 50 ms, in which two cores open 200
-    /// (measured: 0.5 ms each). Before, those of the first prompts kept the last ones waiting. No end waits for it.
+    /// (measured: 0.5 ms each). Else those of the first prompts keep the last ones waiting. No end waits for it.
     pub delivery_delay: Duration,
     /// How long an end may wait for its delivery: 5 ms, so that nobody notices. One that takes longer (measured: 1.1 ms, at
     /// p99 2.2) is brought by the server itself within a second.
