@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use super::{
     payload,
-    row::{checked_key, record_key},
+    row::{checked_key, corrections, record_key},
     writing::{instant, read_record},
 };
 use crate::store::{
@@ -27,12 +27,16 @@ const AFTER: &str = "
      WHERE record > ?1 AND record <= ?2 ORDER BY record LIMIT ?3";
 
 /// Start and end by the session's row, the others by `ledger_corrections`; those up to a record.
-const UNTIL: &str = "
+const UNTIL: &str = concat!(
+    "
     SELECT kind, received_at, payload FROM ledger JOIN ledger_payload USING (record)
      WHERE record <= ?2 AND record IN (
            SELECT start_record FROM sessions WHERE session_id = ?1
      UNION SELECT end_record FROM sessions WHERE session_id = ?1
-     UNION SELECT record FROM ledger WHERE session_id = ?1 AND kind <> 'genesis' AND kind <> 'start' AND kind <> 'end')";
+     UNION SELECT record FROM ledger WHERE session_id = ?1 AND ",
+    corrections!(),
+    ")"
+);
 
 /// Finds a record up to `head` after which to read on.
 pub(super) fn locate(

@@ -15,7 +15,7 @@ use tracing::{error, warn};
 use super::{
     chain_of_causes, connection, payload,
     place::Place,
-    row::{COLUMNS, Cell, Row},
+    row::{COLUMNS, Cell, Row, corrections},
     search::Finder,
     writing::{instant, read_record},
 };
@@ -351,11 +351,15 @@ fn count(connection: &Connection, conditions: &Conditions) -> rusqlite::Result<u
 }
 
 /// Scans the index, which has few of all records, and sorts what it finds.
-const ACTS: &str = "
+const ACTS: &str = concat!(
+    "
     SELECT record, ledger.seq, kind, session_id, received_at, payload
       FROM ledger INDEXED BY ledger_corrections JOIN ledger_payload USING (record)
-     WHERE kind <> 'genesis' AND kind <> 'start' AND kind <> 'end' AND kind IN ('admin', 'closed') AND record < ?1
-  ORDER BY record DESC";
+     WHERE ",
+    corrections!(),
+    " AND kind IN ('admin', 'closed') AND record < ?1
+  ORDER BY record DESC"
+);
 
 /// Gives acts and closures by hand, newest first.
 pub(super) fn acts(connection: &Connection, query: &ActQuery) -> rusqlite::Result<ActPage> {
@@ -390,10 +394,14 @@ fn act(row: &rusqlite::Row<'_>) -> rusqlite::Result<Option<ActRecord>> {
 }
 
 /// Uses `ledger_corrections`: what is about no session is an act.
-const ACTS_OF_NO_SESSION: &str = "
+const ACTS_OF_NO_SESSION: &str = concat!(
+    "
     SELECT received_at, payload
       FROM ledger INDEXED BY ledger_corrections JOIN ledger_payload USING (record)
-     WHERE session_id IS NULL AND kind <> 'genesis' AND kind <> 'start' AND kind <> 'end' AND kind = 'admin'";
+     WHERE session_id IS NULL AND ",
+    corrections!(),
+    " AND kind = 'admin'"
+);
 
 /// Gives the ids of all tokens that were revoked.
 pub(super) fn revoked_tokens(connection: &Connection) -> rusqlite::Result<Vec<String>> {

@@ -5,6 +5,16 @@ use session_model::{Metadata, Number, Session, SessionRecord, Timestamp, fold::V
 
 use crate::store::Stored;
 
+/// What a record is that index `ledger_corrections` has, as SQLite must read it to use that: in the words of migration 6, and in
+/// those of migration 1 for a database that no server has opened since.
+macro_rules! corrections {
+    () => {
+        "kind <> 'genesis' AND kind <> 'start' AND kind <> 'end' AND kind NOT IN ('genesis', 'start', 'end')"
+    };
+}
+
+pub(super) use corrections;
+
 /// A row: the public record, and what only SQL shows.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Row {

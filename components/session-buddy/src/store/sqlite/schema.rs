@@ -154,3 +154,28 @@ pub(super) fn migrate(connection: &mut Connection) -> Result<(), OpenError> {
     transaction.commit()?;
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::sqlite::row::corrections;
+
+    /// Readers open a database that no server has opened since, and read it by its index.
+    #[test]
+    fn corrections_are_found_by_the_index_of_either_migration() {
+        let mut connection = Connection::open_in_memory().unwrap();
+        let by_index = concat!(
+            "SELECT record FROM ledger INDEXED BY ledger_corrections WHERE ",
+            corrections!()
+        );
+        migrate(&mut connection).unwrap();
+        connection.prepare(by_index).unwrap();
+        connection
+            .execute_batch(
+                "DROP INDEX ledger_corrections;
+                 CREATE INDEX ledger_corrections ON ledger (session_id) WHERE kind NOT IN ('genesis', 'start', 'end')",
+            )
+            .unwrap();
+        connection.prepare(by_index).unwrap();
+    }
+}

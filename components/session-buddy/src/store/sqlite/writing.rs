@@ -13,7 +13,7 @@ use uuid::Uuid;
 use super::{
     chain_of_causes, notes, payload,
     rollup::Journal,
-    row::{CHANGING, COLUMNS, Places, Row, cell, chain_of, record_key},
+    row::{CHANGING, COLUMNS, Places, Row, cell, chain_of, corrections, record_key},
     search,
 };
 use crate::{
@@ -65,9 +65,13 @@ const RECORD: &str = "
     SELECT kind, received_at, payload FROM ledger JOIN ledger_payload USING (record) WHERE record = ?1";
 
 /// Uses `ledger_corrections`.
-const CORRECTIONS: &str = "
+const CORRECTIONS: &str = concat!(
+    "
     SELECT kind, received_at, payload FROM ledger JOIN ledger_payload USING (record)
-     WHERE session_id = ?1 AND kind <> 'genesis' AND kind <> 'start' AND kind <> 'end' AND kind <> 'imported'";
+     WHERE session_id = ?1 AND ",
+    corrections!(),
+    " AND kind <> 'imported'"
+);
 
 static INSERT: LazyLock<String> = LazyLock::new(|| {
     /// What an end adds to a row, in bytes: two times, how it is known, counters, metadata.

@@ -8,7 +8,7 @@ use uuid::Uuid;
 use super::{Verified, VerifyError, difference};
 use crate::store::{
     ledger::{self, Hash, Header, Salt},
-    sqlite::payload,
+    sqlite::{payload, row::corrections},
 };
 
 /// From the record with the key `?1` on.
@@ -185,9 +185,13 @@ impl Record {
 
 /// Tells whether a ledger record says that a session's payloads were erased. Uses `ledger_corrections`.
 fn is_erased(snapshot: &Connection, session_id: Option<&str>) -> rusqlite::Result<bool> {
-    const ERASED: &str = "
+    const ERASED: &str = concat!(
+        "
         SELECT EXISTS (SELECT 1 FROM ledger
-                        WHERE session_id = ?1 AND kind = 'erased' AND kind <> 'genesis' AND kind <> 'start' AND kind <> 'end')";
+                        WHERE session_id = ?1 AND kind = 'erased' AND ",
+        corrections!(),
+        ")"
+    );
     snapshot
         .prepare_cached(ERASED)?
         .query_row([session_id], |row| row.get(0))
